@@ -1,0 +1,1 @@
+"""Hot operations: one contract each, several backends. Imports torch, numpy, numba; never streamsep."""
