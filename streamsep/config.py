@@ -1,0 +1,119 @@
+"""Every number that defines a model, as frozen dataclasses. Knows shapes and units; knows nothing of torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+STEMS: tuple[str, ...] = ("vocals", "drums", "bass", "other")
+SAMPLE_RATE = 48_000
+FRAME = 1_920  # samples a frame: 40 ms
+HOP = 960  # samples between STFT columns: two columns ("subframes") a frame
+WINDOW = 1_920  # samples of an STFT window
+BINS = WINDOW // 2 + 1
+SUBFRAMES = FRAME // HOP
+LOOKAHEADS: tuple[int, ...] = (-1, 0, 1, 2)
+
+# (number of trunk bands, STFT bins in one envelope band); every trunk band holds four envelope bands.
+_BAND_PLAN: tuple[tuple[int, int], ...] = ((8, 1), (6, 2), (6, 4), (5, 8), (3, 16))
+ENVELOPES_PER_BAND = 4
+
+
+def envelope_edges() -> tuple[int, ...]:
+    """Edges, in STFT bins, of the 120 envelope bands: 1 bin (25 Hz) wide up to 800 Hz, then widening.
+
+    Returns a tuple of 121 increasing integers from 0 to ``BINS``.
+    """
+    edges = [0]
+    for bands, width in _BAND_PLAN:
+        for _ in range(bands * ENVELOPES_PER_BAND):
+            edges.append(edges[-1] + width)
+    rest = BINS - edges[-1]
+    tail = 2 * ENVELOPES_PER_BAND
+    start = edges[-1]
+    edges.extend(start + round(rest * (i + 1) / tail) for i in range(tail))
+    return tuple(edges)
+
+
+def trunk_edges() -> tuple[int, ...]:
+    """Edges, in STFT bins, of the 30 trunk bands (every fourth envelope edge)."""
+    return envelope_edges()[::ENVELOPES_PER_BAND]
+
+
+ENVELOPES = len(envelope_edges()) - 1  # 120
+TRUNK_BANDS = ENVELOPES // ENVELOPES_PER_BAND  # 30
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """Dual-path codec: residual vector quantizers over stem envelopes (semantic) and stem spectra (acoustic)."""
+
+    semantic_codebooks: int = 4
+    acoustic_codebooks: int = 4
+    codebook_size: int = 512
+    code_dim: int = 64
+    dim: int = 192
+    semantic_layers: int = 2
+    encoder_layers: int = 2
+    decoder_layers: int = 4
+    ff_mult: int = 2
+    kernel: int = 5
+
+    @property
+    def codebooks(self) -> int:
+        return self.semantic_codebooks + self.acoustic_codebooks
+
+
+@dataclass(frozen=True)
+class ConditionConfig:
+    """Band-split causal Conformer over the mixture."""
+
+    dim: int = 128
+    layers: int = 5
+    heads: int = 4
+    kernel: int = 7
+    left_context: int = 48  # frames a layer's attention sees, its own included
+    ff_mult: int = 2
+    out_dim: int = 256
+
+
+@dataclass(frozen=True)
+class LMConfig:
+    """Temporal transformer (one step a frame) and depth transformer (the codes of a frame)."""
+
+    dim: int = 256
+    layers: int = 4
+    heads: int = 8
+    kv_heads: int = 2
+    window: int = 128  # frames
+    mlp_dim: int = 512
+    rope_theta: float = 10_000.0
+    depth_dim: int = 192
+    depth_layers: int = 2
+    depth_heads: int = 4
+    depth_mlp_dim: int = 384
+    order: str = "wavefront"  # wavefront | sequential | parallel
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The whole net."""
+
+    name: str = "tiny"
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    condition: ConditionConfig = field(default_factory=ConditionConfig)
+    lm: LMConfig = field(default_factory=LMConfig)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @staticmethod
+    def from_dict(raw: dict[str, Any]) -> ModelConfig:
+        return ModelConfig(
+            name=raw["name"],
+            codec=CodecConfig(**raw["codec"]),
+            condition=ConditionConfig(**raw["condition"]),
+            lm=LMConfig(**raw["lm"]),
+        )
