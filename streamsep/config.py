@@ -88,12 +88,12 @@ class LMConfig:
     heads: int = 8
     kv_heads: int = 2
     window: int = 128  # frames
-    mlp_dim: int = 512
+    mlp_dim: int = 448
     rope_theta: float = 10_000.0
     depth_dim: int = 192
     depth_layers: int = 2
     depth_heads: int = 4
-    depth_mlp_dim: int = 384
+    depth_mlp_dim: int = 320
     order: str = "wavefront"  # wavefront | sequential | parallel
 
 

@@ -1,0 +1,201 @@
+"""Depth transformer: the codes of one frame, code after code. Knows stems, codebooks and orders; knows nothing of time.
+
+Input of place (stem s, codebook q): the frame's hidden state, the guide's envelopes of the stem, a place embedding, the
+stem's latent so far (codebooks < q) and the latent of the stem before it (wavefront: up to q; sequential: all of it).
+Attention over the other places of the frame then brings in the rest; `order.visible` says which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kernels.reference import masked_attention
+from streamsep.config import ENVELOPES, STEMS, SUBFRAMES, CodecConfig, LMConfig
+from streamsep.lm.block import Projections, RMSNorm, SwiGLU, init_block
+from streamsep.lm.embedding import CodeTables
+from streamsep.lm.order import schedule, visible
+
+GUIDE_DIM = SUBFRAMES * ENVELOPES
+_GUIDE_HIDDEN = 64
+
+
+class GuideProjection(nn.Module):
+    """Guide envelopes ``[..., S, 240]`` → ``[..., S, D]`` by a small bottleneck of its own for each stem."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        stems = len(STEMS)
+        self.down = nn.Parameter(torch.randn(stems, GUIDE_DIM, _GUIDE_HIDDEN) / GUIDE_DIM**0.5)
+        self.bias = nn.Parameter(torch.zeros(stems, _GUIDE_HIDDEN))
+        self.up = nn.Parameter(torch.randn(stems, _GUIDE_HIDDEN, dim) / _GUIDE_HIDDEN**0.5)
+
+    def forward(self, guide: Tensor) -> Tensor:
+        rows = guide.flatten(0, -3).transpose(0, 1)  # [S, N, 240]
+        hidden = nn.functional.silu(torch.baddbmm(self.bias.unsqueeze(1), rows, self.down))
+        return torch.bmm(hidden, self.up).transpose(0, 1).unflatten(0, guide.shape[:-2])
+
+
+class DepthBlock(nn.Module):
+    """Pre-norm layer over the places of a frame."""
+
+    def __init__(self, config: LMConfig) -> None:
+        super().__init__()
+        dim = config.depth_dim
+        self.attention_norm = RMSNorm(dim)
+        self.attention = Projections(dim, config.depth_heads, config.depth_heads)
+        self.mlp_norm = RMSNorm(dim)
+        self.mlp = SwiGLU(dim, config.depth_mlp_dim)
+        init_block(self, config.depth_layers)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """x ``[N, L, D]``, bias ``[L, L]`` additive mask. Returns ``[N, L, D]``."""
+        q, k, v = self.attention.split(self.attention_norm(x))
+        x = x + self.attention.merge(masked_attention(q, k, v, bias))
+        return x + self.mlp(self.mlp_norm(x))
+
+    def extend(self, x: Tensor, past: Tensor, filled: int, bias: Tensor) -> Tensor:
+        """The rows of one step.
+
+        x ``[N, R, D]``; past ``[2, N, L, heads, head_dim]``, keys and values of the earlier steps, into which this step's
+        are written after the first ``filled``; bias ``[R, filled + R]``. Returns ``[N, R, D]``.
+        """
+        q, k, v = self.attention.split(self.attention_norm(x))
+        end = filled + x.shape[1]
+        past[0, :, filled:end], past[1, :, filled:end] = k, v
+        x = x + self.attention.merge(masked_attention(q, past[0, :, :end], past[1, :, :end], bias))
+        return x + self.mlp(self.mlp_norm(x))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One dependent step of a plan: where its rows lie and what they may see. Rows rise by codebook."""
+
+    stems: tuple[int, ...]
+    codebooks: tuple[int, ...]
+    bias: Tensor  # [R, places up to and with this step], in emission order
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An order, made ready for one number of codebooks."""
+
+    bias: Tensor  # [S·Q, S·Q], places counted stem by stem
+    steps: tuple[Step, ...]
+
+    @staticmethod
+    def make(order: str, semantic: int, codebooks: int, device: torch.device) -> Plan:
+        stems = len(STEMS)
+        seen = torch.tensor(visible(order, stems, semantic, codebooks), device=device)
+        bias = torch.zeros(seen.shape, device=device).masked_fill_(~seen, -torch.inf)
+        emitted: list[int] = []
+        steps: list[Step] = []
+        for places in schedule(order, stems, semantic, codebooks):
+            rows = [place.stem * codebooks + place.codebook for place in places]
+            emitted += rows
+            steps.append(
+                Step(tuple(p.stem for p in places), tuple(p.codebook for p in places), bias[rows][:, emitted])
+            )
+        return Plan(bias, tuple(steps))
+
+
+class DepthTransformer(nn.Module):
+    """Hidden state of a frame → logits of its codes. :mod:`streamsep.lm.generate` emits the codes one step at a time."""
+
+    def __init__(self, config: LMConfig, codec: CodecConfig, tables: CodeTables) -> None:
+        super().__init__()
+        stems, dim, width = len(STEMS), config.depth_dim, codec.code_dim
+        self.order, self.semantic, self.codebooks = config.order, codec.semantic_codebooks, codec.codebooks
+        self.tables = tables
+        self.hidden = nn.Linear(config.dim, dim)
+        self.guide = GuideProjection(dim)
+        self.place = nn.Parameter(torch.randn(stems, codec.codebooks, dim) * 0.1)
+        self.own = nn.Parameter(torch.randn(codec.codebooks, width, dim) / width**0.5)
+        self.neighbour = nn.Parameter(torch.randn(2, width, dim) / width**0.5)  # semantic, acoustic
+        self.layers = nn.ModuleList(DepthBlock(config) for _ in range(config.depth_layers))
+        self.norm = RMSNorm(dim)
+        self.head = nn.Parameter(torch.randn(self.semantic, dim, codec.codebook_size) * 0.3 / dim**0.5)
+        self.head_bias = nn.Parameter(torch.zeros(codec.codebooks, codec.codebook_size))
+        # Acoustic heads are tied to the code vectors through a small matrix: they are many and matter less.
+        self.tied_head = nn.Parameter(torch.randn(codec.acoustic_codebooks, dim, width) * 0.08 / dim**0.5)
+        self._plans: dict[tuple[int, torch.device], Plan] = {}
+
+    def plan(self, codebooks: int, device: torch.device) -> Plan:
+        """The order's masks and steps for the first ``codebooks`` codebooks (constants, made once)."""
+        key = (codebooks, device)
+        if key not in self._plans:
+            self._plans[key] = Plan.make(self.order, self.semantic, codebooks, device)
+        return self._plans[key]
+
+    def frame(self, h: Tensor, guide: Tensor | None) -> Tensor:
+        """What all places of a stem share: h ``[N, D]``, guide ``[N, S, 240]`` → ``[N, S, depth_dim]``."""
+        base = self.hidden(h).unsqueeze(-2)
+        return base.expand(-1, len(STEMS), -1) if guide is None else base + self.guide(guide)
+
+    def forward(
+        self, h: Tensor, guide: Tensor | None, codes: Tensor | None = None, vectors: Tensor | None = None
+    ) -> Tensor:
+        """Teacher-forced logits of all places in one pass.
+
+        Args:
+            h: ``[N, D]``.
+            guide: ``[N, S, 240]`` envelope estimates, or None.
+            codes: ``[N, S, q]`` int64, the frame's codes as later codes are to see them; q is semantic or all codebooks.
+            vectors: ``[N, S, q, C]`` instead of codes: code vectors, hard or posterior means.
+
+        Returns logits ``[N, S, q, K]``.
+        """
+        if vectors is None:
+            if codes is None:
+                raise ValueError("the depth transformer needs codes or their vectors")
+            vectors = self.tables.lookup(codes)
+        stems, codebooks = vectors.shape[1:3]
+        own, neighbour = self._latents(vectors)
+        x = self.frame(h, guide).unsqueeze(2) + self.place[:, :codebooks]
+        x = x + torch.einsum("nsqc,qcd->nsqd", own, self.own[:codebooks])
+        x = x + self._neighbour_rows(neighbour)
+        x = x.flatten(1, 2)
+        bias = self.plan(codebooks, h.device).bias
+        for layer in self.layers:
+            x = layer(x, bias)
+        return self.logits(self.norm(x).unflatten(1, (stems, codebooks)).permute(2, 0, 1, 3), 0).permute(1, 2, 0, 3)
+
+    def logits(self, x: Tensor, first: int) -> Tensor:
+        """Heads of consecutive codebooks: x ``[q, ..., depth_dim]`` for codebooks first .. first + q - 1 → ``[q, ..., K]``."""
+        last = first + x.shape[0]
+        rows = x.flatten(1, -2)
+        parts: list[Tensor] = []
+        if first < self.semantic:
+            split = min(last, self.semantic)
+            parts.append(torch.bmm(rows[: split - first], self.head[first:split]))
+        if last > self.semantic:
+            start = max(first, self.semantic)
+            low = torch.bmm(rows[start - first :], self.tied_head[start - self.semantic : last - self.semantic])
+            parts.append(torch.bmm(low * self.tables.scale[1], self.tables.vectors[start:last].transpose(1, 2)))
+        logits = torch.cat(parts) + self.head_bias[first:last].unsqueeze(1)
+        return logits.unflatten(1, x.shape[1:-1])
+
+    def _latents(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """``[N, S, q, C]`` code vectors → own latent before and neighbour's latent at every place, same shape."""
+        paths = [path * scale for path, scale in zip(self._split(vectors), self.tables.scale, strict=False)]
+        sums = [path.cumsum(2) for path in paths]
+        first = torch.zeros_like(vectors[:, :, :1])
+        own = torch.cat((first, *sums), dim=2)[:, :, :-1]  # the acoustic path starts from the whole semantic latent
+        if self.order == "parallel":
+            return own, torch.zeros_like(own)
+        if self.order == "sequential":
+            sums = [total[:, :, -1:].expand_as(total) for total in sums]
+        reach = torch.cat(sums, dim=2)
+        return own, torch.cat((torch.zeros_like(reach[:, :1]), reach[:, :-1]), dim=1)
+
+    def _neighbour_rows(self, latent: Tensor) -> Tensor:
+        parts = [path @ weight for path, weight in zip(self._split(latent), self.neighbour, strict=False)]
+        return torch.cat(parts, dim=2)
+
+    def _split(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Cut axis 2 (codebooks) into the semantic and, when there, the acoustic path."""
+        if x.shape[2] <= self.semantic:
+            return (x,)
+        return x[:, :, : self.semantic], x[:, :, self.semantic :]

@@ -1,0 +1,127 @@
+"""Token language model: condition and guide → codes of all stems, frame by frame. Knows codes and their past, not sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from streamsep.config import STEMS, ModelConfig
+from streamsep.lm.depth import DepthTransformer
+from streamsep.lm.embedding import CodeTables, HistoryEmbedding
+from streamsep.lm.generate import generate
+from streamsep.lm.lookahead import lookahead_frames
+from streamsep.lm.sampling import GREEDY, Decoding
+from streamsep.lm.temporal import TemporalTransformer
+from streamsep.streaming import State, StreamModule
+
+
+@dataclass(frozen=True)
+class LMLogits:
+    """What training sees."""
+
+    logits: Tensor  # [N, S, q, K]; N is B·T, or the number of selected frames
+    h: Tensor  # [B, T, D]
+
+
+@dataclass(frozen=True)
+class LMOutput:
+    """What one step emits for B slots."""
+
+    codes: Tensor  # [B, S, q] int64
+    latent: Tensor  # [B, S, C]: posterior mean of the semantic code vectors' sum
+    entropy: Tensor  # [B, S]: mean over the semantic codebooks, nats
+    logits: Tensor  # [B, S, q, K]
+    h: Tensor  # [B, D]
+
+
+class LanguageModel(StreamModule):
+    """Temporal transformer over frames, depth transformer over the codes of a frame."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.tables = CodeTables(config.codec)
+        self.embedding = HistoryEmbedding(config.codec, config.lm.dim)
+        self.temporal = TemporalTransformer(config.lm, config.condition.out_dim)
+        self.depth = DepthTransformer(config.lm, config.codec, self.tables)
+
+    def set_tables(self, vectors: Tensor) -> None:
+        """Copy the codec's code vectors ``[Q, K, C]`` in, semantic codebooks first."""
+        self.tables.set_tables(vectors)
+
+    def forward(
+        self,
+        c: Tensor,
+        guide: Tensor | None,
+        history: Tensor,
+        present: Tensor,
+        lookahead: Tensor,
+        codes: Tensor,
+        select: Tensor | None = None,
+    ) -> LMLogits:
+        """Teacher-forced logits.
+
+        Args:
+            c: ``[B, T, condition_dim]``.
+            guide: ``[B, T, S, 240]`` envelope estimates of the frame each step emits, or None.
+            history: what each step remembers of the step before: ``[B, T, S, q]`` int64 codes or ``[B, T, S, C]`` float
+                latents (see :func:`streamsep.lm.lookahead.history`).
+            present: ``[B, T, S]`` bool, where there is history.
+            lookahead: ``[B]`` int64, index into ``LOOKAHEADS``.
+            codes: ``[B, T, S, q]`` int64 codes of the frame each step emits, as later codes of the frame see them; q is the
+                number of semantic codebooks or of all.
+            select: ``[N]`` int64 indices into B·T: frames the depth transformer runs on; all when None.
+        """
+        latent = history if history.is_floating_point() else self.tables.latent(history)
+        h = self.temporal(c, self.embed(latent, present), lookahead)
+        rows, codes = h.flatten(0, 1), codes.flatten(0, 1)
+        guide = None if guide is None else guide.flatten(0, 1)
+        if select is not None:
+            rows, codes = rows[select], codes[select]
+            guide = None if guide is None else guide[select]
+        return LMLogits(self.depth(rows, guide, codes), h)
+
+    def embed(self, latent: Tensor, present: Tensor) -> Tensor:
+        """Latents ``[..., S, C]`` in the codec's own scale and presence ``[..., S]`` → history embedding ``[..., D]``."""
+        return self.embedding(latent * self.tables.scale[0], present)
+
+    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
+        """``latent`` ``[slots, S, C]``: what the last step emitted; child ``temporal``."""
+        state = State(slots)
+        state.add("latent", len(STEMS), self.tables.vectors.shape[-1], device=device)
+        state.nest("temporal", self.temporal.init_state(slots, device))
+        return state
+
+    @torch.no_grad()
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        c: Tensor,
+        guide: Tensor | None,
+        lookahead: Tensor,
+        state: State,
+        active: Tensor | None = None,
+        *,
+        decoding: Decoding = GREEDY,
+        seed: Tensor | None = None,
+        forced: Tensor | None = None,
+    ) -> LMOutput:
+        """Emit the codes of one frame.
+
+        Args:
+            c: ``[B, condition_dim]``; guide: ``[B, S, 240]`` or None; lookahead: ``[B]`` int64.
+            active: ``[B]`` bool, slots that advance; all when None. Others return anything and keep their state.
+            decoding: how codes are chosen and what is fed back.
+            seed: ``[B]`` int64, one a stream; needed when ``decoding.temperature > 0``.
+            forced: ``[B, S, q]`` codes to emit and feed back instead of the chosen ones.
+        """
+        position = state.child("temporal")["position"].clone()
+        present = position > lookahead_frames(lookahead).clamp_min(0)
+        if decoding.feedback == "none":
+            present = torch.zeros_like(present)
+        past = self.embed(state["latent"], present.unsqueeze(1).expand(-1, len(STEMS)))
+        h = self.temporal.step(c, past, lookahead, state.child("temporal"), active)
+        frame = generate(self.depth, h, guide, decoding, seed, position, forced)
+        hard = forced is not None or decoding.feedback == "hard"
+        state.put("latent", self.tables.latent(frame.codes) if hard else frame.latent, active)
+        return LMOutput(frame.codes, frame.latent, frame.entropy, frame.logits, h)

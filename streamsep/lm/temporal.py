@@ -1,0 +1,112 @@
+"""Temporal transformer: one step a frame. Knows positions and windows; knows nothing of codes or stems."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from kernels.reference import (
+    apply_rope,
+    ring_append,
+    rope_frequencies,
+    rope_rotation,
+    window_attention,
+    window_attention_step,
+)
+from streamsep.config import LOOKAHEADS, LMConfig
+from streamsep.lm.block import Projections, RMSNorm, SwiGLU, init_block
+from streamsep.streaming import State, StreamModule
+
+
+class TemporalBlock(nn.Module):
+    """Pre-norm layer: sliding-window attention, then SwiGLU, both residual."""
+
+    def __init__(self, config: LMConfig) -> None:
+        super().__init__()
+        self.window = config.window
+        self.attention_norm = RMSNorm(config.dim)
+        self.attention = Projections(config.dim, config.heads, config.kv_heads)
+        self.mlp_norm = RMSNorm(config.dim)
+        self.mlp = SwiGLU(config.dim, config.mlp_dim)
+        init_block(self, config.layers)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """x ``[B, T, D]``; cos, sin ``[B or 1, T, head_dim / 2]``. Returns ``[B, T, D]``."""
+        q, k, v = self.attention.split(self.attention_norm(x))
+        q, k = apply_rope(q, cos, sin), apply_rope(k, cos, sin)
+        x = x + self.attention.merge(window_attention(q, k, v, self.window))
+        return x + self.mlp(self.mlp_norm(x))
+
+    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
+        """Ring caches ``k`` and ``v`` ``[slots, window, kv_heads, head_dim]``."""
+        state = State(slots)
+        for name in ("k", "v"):
+            state.add(name, self.window, self.attention.kv_heads, self.attention.head_dim, device=device)
+        return state
+
+    def step(
+        self, x: Tensor, state: State, active: Tensor | None, position: Tensor, cos: Tensor, sin: Tensor
+    ) -> Tensor:
+        """x ``[B, D]``; position ``[B]``; cos, sin ``[B, head_dim / 2]``. Returns ``[B, D]``."""
+        q, k, v = self.attention.split(self.attention_norm(x))
+        q, k = apply_rope(q, cos, sin), apply_rope(k, cos, sin)
+        ring_append(state["k"], k, position, active)
+        ring_append(state["v"], v, position, active)
+        x = x + self.attention.merge(window_attention_step(q, state["k"], state["v"], position))
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class TemporalTransformer(StreamModule):
+    """Condition and history, frame by frame → hidden state. Constant memory however long the stream."""
+
+    frequencies: Tensor
+
+    def __init__(self, config: LMConfig, condition_dim: int) -> None:
+        super().__init__()
+        self.condition = nn.Linear(condition_dim, config.dim)
+        self.lookahead = nn.Embedding(len(LOOKAHEADS), config.dim)
+        self.layers = nn.ModuleList(TemporalBlock(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.dim)
+        frequencies = rope_frequencies(config.dim // config.heads, config.rope_theta)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        nn.init.normal_(self.lookahead.weight, std=0.1)
+
+    def forward(self, c: Tensor, history: Tensor, lookahead: Tensor, start: Tensor | None = None) -> Tensor:
+        """Whole sequences.
+
+        Args:
+            c: ``[B, T, condition_dim]``, what the condition encoder heard.
+            history: ``[B, T, D]``, embedding of the codes emitted one step before.
+            lookahead: ``[B]`` int64, index into ``LOOKAHEADS``.
+            start: ``[B]`` int64, position of the first frame; 0 when None.
+
+        Returns h ``[B, T, D]``.
+        """
+        position = torch.arange(c.shape[1], device=c.device).unsqueeze(0)
+        if start is not None:
+            position = position + start.unsqueeze(1)
+        cos, sin = rope_rotation(position, self.frequencies)
+        x = self.condition(c) + history + self.lookahead(lookahead).unsqueeze(1)
+        for layer in self.layers:
+            x = layer(x, cos, sin)
+        return self.norm(x)
+
+    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
+        """``position`` ``[slots]`` int64 (frames so far) and one child ``layer<i>`` of ring caches a layer."""
+        state = State(slots)
+        state.add("position", dtype=torch.int64, device=device)
+        for i, layer in enumerate(self.layers):
+            state.nest(f"layer{i}", layer.init_state(slots, device))  # type: ignore[operator]
+        return state
+
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, c: Tensor, history: Tensor, lookahead: Tensor, state: State, active: Tensor | None = None
+    ) -> Tensor:
+        """One frame: c ``[B, condition_dim]``, history ``[B, D]``, lookahead ``[B]``. Returns h ``[B, D]``."""
+        position = state["position"]
+        cos, sin = rope_rotation(position, self.frequencies)
+        x = self.condition(c) + history + self.lookahead(lookahead)
+        for i, layer in enumerate(self.layers):
+            x = layer.step(x, state.child(f"layer{i}"), active, position, cos, sin)  # type: ignore[operator]
+        state.put("position", position + 1, active)
+        return self.norm(x)
