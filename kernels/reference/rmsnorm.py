@@ -1,6 +1,8 @@
 """RMSNorm. Knows the formula only.
 
-    y = x / sqrt(mean(x²) + eps) · weight          mean over the last axis
+    y = x / sqrt(mean(x²) + eps) · weight
+
+with the mean over the last axis.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _TURN = 1 << 32
 
 
 def rope_frequencies(head_dim: int, theta: float = 10_000.0) -> Tensor:
-    """Integer turns per position, ``[head_dim / 2]`` int64, in units of 2⁻³² turn. Raises ValueError for an odd size."""
+    """Turns per position in units of 2⁻³² turn, ``[head_dim / 2]`` int64. Raises ValueError for an odd size."""
     if head_dim % 2:
         raise ValueError(f"rotary embedding needs an even head size, got {head_dim}")
     half = head_dim // 2

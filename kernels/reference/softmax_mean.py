@@ -3,6 +3,8 @@
     p    = softmax(logits / temperature)
     mean = Σ_k p_k · table[k]
     H    = -Σ_k p_k · ln p_k
+
+The entropy H is in nats.
 """
 
 from __future__ import annotations

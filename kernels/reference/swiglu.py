@@ -1,6 +1,8 @@
 """SwiGLU gate. Knows the formula only.
 
-    y = silu(gate) · up,      silu(z) = z / (1 + exp(-z))
+    y = silu(gate) · up
+
+with silu(z) = z / (1 + exp(-z)).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from kernels.reference.case import Case, Cost
 
 
 def window_bias(queries: int, keys: int, window: int, device: torch.device | str = "cpu") -> Tensor:
-    """Additive mask ``[queries, keys]`` float32: 0 where the query may look, -inf elsewhere. The last query sits at the last key."""
+    """Additive mask ``[queries, keys]`` float32: 0 where a query may look, else -inf. The last of both coincide."""
     t = torch.arange(keys - queries, keys, device=device).unsqueeze(1)
     u = torch.arange(keys, device=device).unsqueeze(0)
     bias = torch.zeros(queries, keys, device=device)
@@ -39,7 +39,8 @@ def masked_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     batch, length, heads, dim = q.shape
     keys, kv_heads = k.shape[1], k.shape[2]
     group = heads // kv_heads
-    rows = q.reshape(batch, length, kv_heads, group, dim).permute(0, 2, 3, 1, 4).reshape(batch, kv_heads, group * length, dim)
+    rows = q.reshape(batch, length, kv_heads, group, dim).permute(0, 2, 3, 1, 4)
+    rows = rows.reshape(batch, kv_heads, group * length, dim)
     scores = (rows * dim**-0.5) @ k.permute(0, 2, 3, 1)
     scores = scores.view(batch, kv_heads, group, length, keys) + bias.to(scores.dtype)
     weights = scores.softmax(-1).view(batch, kv_heads, group * length, keys)
@@ -83,9 +84,13 @@ def _blocked(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
 
 
 def ring_append(cache: Tensor, row: Tensor, position: Tensor, active: Tensor | None = None) -> None:
-    """Write ``row`` [B, kv_heads, head_dim] into ``cache`` [B, W, kv_heads, head_dim] at ``position`` [B] mod W, in place.
+    """Write one row a slot into its ring, in place.
 
-    Slots where ``active`` [B] bool is false keep their cache.
+    Args:
+        cache: ``[B, W, kv_heads, head_dim]``.
+        row: ``[B, kv_heads, head_dim]``, written at ``position`` mod W.
+        position: ``[B]`` int64.
+        active: ``[B]`` bool; the others keep their cache. All when None.
     """
     slots = torch.arange(cache.shape[0], device=cache.device)
     index = position % cache.shape[1]
@@ -99,7 +104,7 @@ def window_attention_step(q: Tensor, k_cache: Tensor, v_cache: Tensor, position:
 
     Args:
         q: ``[B, heads, head_dim]``.
-        k_cache, v_cache: ``[B, W, kv_heads, head_dim]``; W is the window. Rows never written may hold anything, NaN too.
+        k_cache, v_cache: ``[B, W, kv_heads, head_dim]``; W is the window. Rows never written may hold NaN.
         position: ``[B]`` int64, of the query.
 
     Returns ``[B, heads, head_dim]``.

@@ -39,7 +39,9 @@ class Projections(nn.Module):
     def __init__(self, dim: int, heads: int, kv_heads: int) -> None:
         super().__init__()
         if dim % heads or heads % kv_heads:
-            raise ValueError(f"attention needs dim % heads == 0 and heads % kv_heads == 0, got {dim}, {heads}, {kv_heads}")
+            raise ValueError(
+                f"attention needs heads that divide dim and kv_heads that divide heads, got {dim}, {heads}, {kv_heads}"
+            )
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, dim // heads
         self.qkv = nn.Linear(dim, (heads + 2 * kv_heads) * self.head_dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=False)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Corruption:
-    """Shares, all between 0 and 1. ``replace`` is a mean: every sequence draws its own share between 0 and twice that."""
+    """Shares between 0 and 1. ``replace`` is a mean: every sequence draws its own share between 0 and twice that."""
 
     replace: float = 0.25  # codes replaced: half by any code, half by what another stem plays at that moment
     drop: float = 0.15  # sequences without any history

@@ -8,6 +8,7 @@ Attention over the other places of the frame then brings in the rest; `order.vis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +60,13 @@ class DepthBlock(nn.Module):
     def extend(self, x: Tensor, past: Tensor, filled: int, bias: Tensor) -> Tensor:
         """The rows of one step.
 
-        x ``[N, R, D]``; past ``[2, N, L, heads, head_dim]``, keys and values of the earlier steps, into which this step's
-        are written after the first ``filled``; bias ``[R, filled + R]``. Returns ``[N, R, D]``.
+        Args:
+            x: ``[N, R, D]``.
+            past: ``[2, N, L, heads, head_dim]``, keys and values; this step's are written after the first ``filled``.
+            filled: places emitted in earlier steps.
+            bias: ``[R, filled + R]`` additive mask.
+
+        Returns ``[N, R, D]``.
         """
         q, k, v = self.attention.split(self.attention_norm(x))
         end = filled + x.shape[1]
@@ -95,14 +101,12 @@ class Plan:
         for places in schedule(order, stems, semantic, codebooks):
             rows = [place.stem * codebooks + place.codebook for place in places]
             emitted += rows
-            steps.append(
-                Step(tuple(p.stem for p in places), tuple(p.codebook for p in places), bias[rows][:, emitted])
-            )
+            steps.append(Step(tuple(p.stem for p in places), tuple(p.codebook for p in places), bias[rows][:, emitted]))
         return Plan(bias, tuple(steps))
 
 
 class DepthTransformer(nn.Module):
-    """Hidden state of a frame → logits of its codes. :mod:`streamsep.lm.generate` emits the codes one step at a time."""
+    """Hidden state of a frame → logits of its codes. :mod:`streamsep.lm.generate` emits them step by step."""
 
     def __init__(self, config: LMConfig, codec: CodecConfig, tables: CodeTables) -> None:
         super().__init__()
@@ -122,11 +126,16 @@ class DepthTransformer(nn.Module):
         self.tied_head = nn.Parameter(torch.randn(codec.acoustic_codebooks, dim, width) * 0.08 / dim**0.5)
         self._plans: dict[tuple[int, torch.device], Plan] = {}
 
+    @property
+    def blocks(self) -> list[DepthBlock]:
+        return cast("list[DepthBlock]", list(self.layers))
+
     def plan(self, codebooks: int, device: torch.device) -> Plan:
         """The order's masks and steps for the first ``codebooks`` codebooks (constants, made once)."""
         key = (codebooks, device)
         if key not in self._plans:
-            self._plans[key] = Plan.make(self.order, self.semantic, codebooks, device)
+            with torch.inference_mode(False):  # the masks serve training too
+                self._plans[key] = Plan.make(self.order, self.semantic, codebooks, device)
         return self._plans[key]
 
     def frame(self, h: Tensor, guide: Tensor | None) -> Tensor:
@@ -134,23 +143,18 @@ class DepthTransformer(nn.Module):
         base = self.hidden(h).unsqueeze(-2)
         return base.expand(-1, len(STEMS), -1) if guide is None else base + self.guide(guide)
 
-    def forward(
-        self, h: Tensor, guide: Tensor | None, codes: Tensor | None = None, vectors: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, h: Tensor, guide: Tensor | None, codes: Tensor) -> Tensor:
         """Teacher-forced logits of all places in one pass.
 
         Args:
             h: ``[N, D]``.
             guide: ``[N, S, 240]`` envelope estimates, or None.
-            codes: ``[N, S, q]`` int64, the frame's codes as later codes are to see them; q is semantic or all codebooks.
-            vectors: ``[N, S, q, C]`` instead of codes: code vectors, hard or posterior means.
+            codes: the frame's codes as later codes see them: ``[N, S, q]`` int64, or vectors ``[N, S, q, C]`` such as
+                posterior means; q is the number of semantic codebooks or of all.
 
         Returns logits ``[N, S, q, K]``.
         """
-        if vectors is None:
-            if codes is None:
-                raise ValueError("the depth transformer needs codes or their vectors")
-            vectors = self.tables.lookup(codes)
+        vectors = codes if codes.is_floating_point() else self.tables.lookup(codes)
         stems, codebooks = vectors.shape[1:3]
         own, neighbour = self._latents(vectors)
         x = self.frame(h, guide).unsqueeze(2) + self.place[:, :codebooks]
@@ -158,12 +162,12 @@ class DepthTransformer(nn.Module):
         x = x + self._neighbour_rows(neighbour)
         x = x.flatten(1, 2)
         bias = self.plan(codebooks, h.device).bias
-        for layer in self.layers:
+        for layer in self.blocks:
             x = layer(x, bias)
         return self.logits(self.norm(x).unflatten(1, (stems, codebooks)).permute(2, 0, 1, 3), 0).permute(1, 2, 0, 3)
 
     def logits(self, x: Tensor, first: int) -> Tensor:
-        """Heads of consecutive codebooks: x ``[q, ..., depth_dim]`` for codebooks first .. first + q - 1 → ``[q, ..., K]``."""
+        """Heads of q consecutive codebooks from ``first`` on: x ``[q, ..., depth_dim]`` → ``[q, ..., K]``."""
         last = first + x.shape[0]
         rows = x.flatten(1, -2)
         parts: list[Tensor] = []

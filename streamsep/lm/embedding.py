@@ -28,7 +28,7 @@ class CodeTables(nn.Module):
     def set_tables(self, vectors: Tensor) -> None:
         """Copy the codec's tables ``[Q, K, C]`` in. Raises ValueError for another shape."""
         if vectors.shape != self.vectors.shape:
-            raise ValueError(f"code tables have shape {list(vectors.shape)}, the model needs {list(self.vectors.shape)}")
+            raise ValueError(f"code tables are {list(vectors.shape)}, the model needs {list(self.vectors.shape)}")
         with torch.no_grad():
             self.vectors.copy_(vectors)
             paths = self.vectors[: self.semantic], self.vectors[self.semantic :]
@@ -48,7 +48,7 @@ class CodeTables(nn.Module):
 
 
 class HistoryEmbedding(nn.Module):
-    """Latents of all stems one step ago → one vector. A stem without history contributes its learned ``dropped`` vector."""
+    """Latents of all stems one step ago → one vector. A stem without history adds its learned ``dropped`` vector."""
 
     def __init__(self, codec: CodecConfig, dim: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Emit the codes of a frame with the depth transformer, step by step. Knows one frame; knows nothing of its neighbours."""
+"""Emit the codes of a frame with the depth transformer, step by step. Knows one frame, not its neighbours."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def generate(
     plan = depth.plan(codebooks, h.device)
     base = depth.frame(h, guide).transpose(0, 1)  # [S, N, D]
     running = _Running(depth, h.shape[0], h.device, base.dtype)
-    attention = depth.layers[0].attention
+    attention = depth.blocks[0].attention
     places = len(STEMS) * codebooks
-    past = [base.new_empty(2, h.shape[0], places, attention.heads, attention.head_dim) for _ in depth.layers]
+    past = [base.new_empty(2, h.shape[0], places, attention.heads, attention.head_dim) for _ in depth.blocks]
     codes = torch.empty(h.shape[0], len(STEMS), codebooks, dtype=torch.int64, device=h.device)
     all_logits = base.new_empty(h.shape[0], len(STEMS), codebooks, depth.tables.vectors.shape[1])
     filled = 0
@@ -105,7 +105,7 @@ def _step_logits(
     if neighbour is not None:
         x = x + neighbour
     x = x.transpose(0, 1)
-    for layer, cache in zip(depth.layers, past, strict=True):
+    for layer, cache in zip(depth.blocks, past, strict=True):
         x = layer.extend(x, cache, filled, step.bias)
     x = depth.norm(x).transpose(0, 1)
     if books[0] == books[-1]:

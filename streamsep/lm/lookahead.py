@@ -43,8 +43,8 @@ def history(y: Tensor, lookahead: Tensor) -> tuple[Tensor, Tensor]:
         y: ``[B, T, ...]`` by step, from :func:`targets` or emitted by the model.
         lookahead: ``[B]`` int64.
 
-    Returns ``(past [B, T, ...], present [B, T] bool)``: false at the first step and where the emitted frame lies before the
-    beginning.
+    Returns ``(past [B, T, ...], present [B, T] bool)``: false at the first step and where the emitted frame lies before
+    the beginning.
     """
     past = torch.cat((y[:, :1], y[:, :-1]), dim=1)
     step = torch.arange(y.shape[1], device=y.device)

@@ -1,4 +1,4 @@
-"""Token language model: condition and guide → codes of all stems, frame by frame. Knows codes and their past, not sound."""
+"""Token language model: condition and guide → codes of all stems, frame by frame. Knows codes, not sound."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class LanguageModel(StreamModule):
                 latents (see :func:`streamsep.lm.lookahead.history`).
             present: ``[B, T, S]`` bool, where there is history.
             lookahead: ``[B]`` int64, index into ``LOOKAHEADS``.
-            codes: ``[B, T, S, q]`` int64 codes of the frame each step emits, as later codes of the frame see them; q is the
-                number of semantic codebooks or of all.
+            codes: ``[B, T, S, q]`` int64 codes of the frame each step emits, as later codes of the frame see them; q
+                is the number of semantic codebooks or of all.
             select: ``[N]`` int64 indices into B·T: frames the depth transformer runs on; all when None.
         """
         latent = history if history.is_floating_point() else self.tables.latent(history)
@@ -83,7 +83,7 @@ class LanguageModel(StreamModule):
         return LMLogits(self.depth(rows, guide, codes), h)
 
     def embed(self, latent: Tensor, present: Tensor) -> Tensor:
-        """Latents ``[..., S, C]`` in the codec's own scale and presence ``[..., S]`` → history embedding ``[..., D]``."""
+        """Latents ``[..., S, C]`` in the codec's scale and presence ``[..., S]`` → history embedding ``[..., D]``."""
         return self.embedding(latent * self.tables.scale[0], present)
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:

@@ -18,9 +18,11 @@ FEEDS = ("soft", "hard", "none")
 class Decoding:
     """How a frame's codes are emitted.
 
-    temperature: 0 is greedy. top_k: choose among the k likeliest codes, 0 is all. codebooks: how many to emit, None is the
-    semantic ones. within: what later codes of the same frame see, ``hard`` (the chosen code's vector) or ``soft`` (the
-    posterior-mean vector). feedback: what the next frame sees, ``soft``, ``hard`` or ``none``.
+    temperature: 0 is greedy.
+    top_k: choose among the k likeliest codes, 0 is all.
+    codebooks: how many to emit, None is the semantic ones.
+    within: what later codes of the same frame see, ``hard`` (the chosen code's vector) or ``soft`` (posterior mean).
+    feedback: what the next frame sees, ``soft``, ``hard`` or ``none``.
     """
 
     temperature: float = 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -71,6 +73,10 @@ class TemporalTransformer(StreamModule):
         self.register_buffer("frequencies", frequencies, persistent=False)
         nn.init.normal_(self.lookahead.weight, std=0.1)
 
+    @property
+    def blocks(self) -> list[TemporalBlock]:
+        return cast("list[TemporalBlock]", list(self.layers))
+
     def forward(self, c: Tensor, history: Tensor, lookahead: Tensor, start: Tensor | None = None) -> Tensor:
         """Whole sequences.
 
@@ -87,7 +93,7 @@ class TemporalTransformer(StreamModule):
             position = position + start.unsqueeze(1)
         cos, sin = rope_rotation(position, self.frequencies)
         x = self.condition(c) + history + self.lookahead(lookahead).unsqueeze(1)
-        for layer in self.layers:
+        for layer in self.blocks:
             x = layer(x, cos, sin)
         return self.norm(x)
 
@@ -95,8 +101,8 @@ class TemporalTransformer(StreamModule):
         """``position`` ``[slots]`` int64 (frames so far) and one child ``layer<i>`` of ring caches a layer."""
         state = State(slots)
         state.add("position", dtype=torch.int64, device=device)
-        for i, layer in enumerate(self.layers):
-            state.nest(f"layer{i}", layer.init_state(slots, device))  # type: ignore[operator]
+        for i, layer in enumerate(self.blocks):
+            state.nest(f"layer{i}", layer.init_state(slots, device))
         return state
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -106,7 +112,7 @@ class TemporalTransformer(StreamModule):
         position = state["position"]
         cos, sin = rope_rotation(position, self.frequencies)
         x = self.condition(c) + history + self.lookahead(lookahead)
-        for i, layer in enumerate(self.layers):
-            x = layer.step(x, state.child(f"layer{i}"), active, position, cos, sin)  # type: ignore[operator]
+        for i, layer in enumerate(self.blocks):
+            x = layer.step(x, state.child(f"layer{i}"), active, position, cos, sin)
         state.put("position", position + 1, active)
         return self.norm(x)
