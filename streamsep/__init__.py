@@ -19,8 +19,9 @@ __all__ = ["StreamsepError", "__version__", "load"]
 def load(model: str = "tiny", device: str = "cpu", **options: Any) -> Separator:
     """Load a model and return its ``Separator``.
 
-    ``model`` is a shipped name or the path of a model folder, ``device`` is ``cpu`` or ``cuda``; ``options`` are those of
-    ``streamsep.engine.separator.load`` (``render``, ``decode``). Raises StreamsepError when model or device are unknown.
+    ``model`` is a shipped name or the path of a model folder, ``device`` is ``cpu`` or ``cuda``; ``options`` are those
+    of ``streamsep.engine.separator.load`` (``render``, ``decode``). Raises StreamsepError when model or device are
+    unknown.
 
     >>> sep = streamsep.load()
     >>> stems = sep.separate(audio, rate)  # audio [channels, samples] float32; stems: name → [channels, samples]

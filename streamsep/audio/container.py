@@ -1,0 +1,98 @@
+"""What a sound file says of itself before it is decoded. Knows container headers; knows nothing of samples.
+
+libsndfile and FFmpeg both read a file that was cut off as if it simply ended there. Here the size that the header
+declares is compared with the size on disk, so that a broken download is refused before an hour of work goes into it.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+# A streaming encoder that cannot seek back leaves one of these in a size field: it means "unknown", not "cut off".
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF - 36)
+_OGG_PAGE_MAX = 65_307  # bytes, RFC 3533
+_XING_OFFSET_MAX = 36  # bytes from the start of an MPEG frame to its Xing or Info tag
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes the header declares that the file does not have; 0 when whole or when nobody can tell.
+
+    Ogg declares no size; a last page without its end mark counts as one missing byte.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        magic = file.read(12)
+        if magic[:4] in (b"RIFF", b"RF64") and magic[8:12] == b"WAVE":
+            return max(0, _wav_end(file) - size)
+        if magic[:4] == b"FORM" and magic[8:11] == b"AIF":
+            return max(0, struct.unpack(">I", magic[4:8])[0] + 8 - size)
+        if magic[:4] == b"OggS":
+            return 0 if _ogg_has_end(file, size) else 1
+        if magic[:3] == b"ID3" or (len(magic) > 1 and magic[0] == 0xFF and magic[1] & 0xE0 == 0xE0):
+            return max(0, _mp3_end(file) - size)
+    return 0
+
+
+def wav_channels(path: Path) -> int | None:
+    """Channel count in a wav header, which may be 0; None when the file is not wav or has no format chunk."""
+    with path.open("rb") as file:
+        magic = file.read(12)
+        if magic[:4] not in (b"RIFF", b"RF64") or magic[8:12] != b"WAVE":
+            return None
+        while len(head := file.read(8)) == 8:
+            name, size = head[:4], struct.unpack("<I", head[4:])[0]
+            if name == b"fmt ":
+                body = file.read(4)
+                return int(struct.unpack("<H", body[2:4])[0]) if len(body) == 4 else None
+            file.seek(size + size % 2, 1)
+    return None
+
+
+def _wav_end(file: BinaryIO) -> int:
+    """Offset of the end of the data chunk as declared; 0 when unknown."""
+    long_size = 0
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        name, size = head[:4], struct.unpack("<I", head[4:])[0]
+        if name == b"ds64":
+            long_size = struct.unpack("<Q", file.read(size)[8:16])[0]
+        elif name == b"data":
+            if size == 0xFFFFFFFF and long_size:
+                size = long_size
+            return 0 if size in _UNKNOWN_SIZES else file.tell() + size
+        else:
+            file.seek(size + size % 2, 1)
+    return 0
+
+
+def _ogg_has_end(file: BinaryIO, size: int) -> bool:
+    file.seek(max(0, size - 2 * _OGG_PAGE_MAX))
+    tail = file.read()
+    page = tail.rfind(b"OggS")
+    if page < 0 or len(tail) < page + 27:
+        return False
+    segments = tail[page + 26]
+    table = tail[page + 27 : page + 27 + segments]
+    complete = len(table) == segments and len(tail) >= page + 27 + segments + sum(table)
+    return complete and bool(tail[page + 5] & 4)
+
+
+def _mp3_end(file: BinaryIO) -> int:
+    """Offset of the end of the MPEG frames that a Xing or Info tag declares; 0 when there is none."""
+    file.seek(0)
+    head = file.read(10)
+    start = 0
+    if head[:3] == b"ID3" and len(head) == 10:
+        start = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+    file.seek(start)
+    frame = file.read(4096)
+    for tag in (b"Xing", b"Info"):
+        at = frame.find(tag)
+        if at >= 0 and len(frame) >= at + 16:
+            flags = struct.unpack(">I", frame[at + 4 : at + 8])[0]
+            if flags & 2:  # the byte count is there; the frame count before it is optional
+                offset = at + 8 + (4 if flags & 1 else 0)
+                return start + max(0, at - _XING_OFFSET_MAX) + int(struct.unpack(">I", frame[offset : offset + 4])[0])
+    return 0

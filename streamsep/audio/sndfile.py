@@ -1,0 +1,43 @@
+"""Decoder over libsndfile: wav, aiff, flac, mp3, ogg, opus and the other formats it reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile  # pyright: ignore[reportMissingTypeStubs]
+from numpy.typing import NDArray
+
+from streamsep.audio.decoder import AudioInfo
+from streamsep.errors import AudioError
+
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile says SF_COUNT_MAX for a flac stream of unknown length
+
+
+class SndfileDecoder:
+    """One open file. Raises AudioError when libsndfile does not know the format."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = soundfile.SoundFile(str(path))
+        except (soundfile.SoundFileError, TypeError, ValueError) as error:  # TypeError: raw samples without a header
+            raise AudioError(f"'{path}' is not a sound file of libsndfile's.") from error
+        frames = int(self._file.frames)
+        self.info = AudioInfo(
+            path=path,
+            rate=int(self._file.samplerate),
+            channels=int(self._file.channels),
+            samples=frames if 0 <= frames < _UNKNOWN_FRAMES else None,
+            codec=f"{self._file.format}/{self._file.subtype}".lower(),
+        )
+
+    def read(self, n: int) -> NDArray[np.float32]:
+        """Up to ``n`` samples ``[channels, m]`` float32, integers scaled so that full scale is 1."""
+        try:
+            block = self._file.read(n, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            raise AudioError(f"'{self.info.path}' is damaged and cannot be decoded; fetch it again.") from error
+        return np.ascontiguousarray(block.T, np.float32)
+
+    def close(self) -> None:
+        self._file.close()
