@@ -1,5 +1,6 @@
 """Plain torch: the truth that every other backend is tested against."""
 
+from kernels.reference.depth_step import DepthHeads, DepthLayer, DepthWeights, depth_logits, depth_step
 from kernels.reference.rmsnorm import rmsnorm
 from kernels.reference.rope import apply_rope, rope_frequencies, rope_rotation
 from kernels.reference.softmax_mean import softmax_mean
@@ -13,7 +14,12 @@ from kernels.reference.window_attention import (
 )
 
 __all__ = [
+    "DepthHeads",
+    "DepthLayer",
+    "DepthWeights",
     "apply_rope",
+    "depth_logits",
+    "depth_step",
     "masked_attention",
     "ring_append",
     "rmsnorm",

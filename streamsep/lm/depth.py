@@ -7,17 +7,16 @@ Attention over the other places of the frame then brings in the rest; `order.vis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from kernels.reference import masked_attention
+from kernels.reference import DepthHeads, DepthLayer, DepthWeights, depth_logits, masked_attention
 from streamsep.config import ENVELOPES, STEMS, SUBFRAMES, CodecConfig, LMConfig
 from streamsep.lm.block import Projections, RMSNorm, SwiGLU, init_block
 from streamsep.lm.embedding import CodeTables
-from streamsep.lm.order import schedule, visible
+from streamsep.lm.plan import Plan
 
 GUIDE_DIM = SUBFRAMES * ENVELOPES
 _GUIDE_HIDDEN = 64
@@ -57,52 +56,16 @@ class DepthBlock(nn.Module):
         x = x + self.attention.merge(masked_attention(q, k, v, bias))
         return x + self.mlp(self.mlp_norm(x))
 
-    def extend(self, x: Tensor, past: Tensor, filled: int, bias: Tensor) -> Tensor:
-        """The rows of one step.
-
-        Args:
-            x: ``[N, R, D]``.
-            past: ``[2, N, L, heads, head_dim]``, keys and values; this step's are written after the first ``filled``.
-            filled: places emitted in earlier steps.
-            bias: ``[R, filled + R]`` additive mask.
-
-        Returns ``[N, R, D]``.
-        """
-        q, k, v = self.attention.split(self.attention_norm(x))
-        end = filled + x.shape[1]
-        past[0, :, filled:end], past[1, :, filled:end] = k, v
-        x = x + self.attention.merge(masked_attention(q, past[0, :, :end], past[1, :, :end], bias))
-        return x + self.mlp(self.mlp_norm(x))
-
-
-@dataclass(frozen=True)
-class Step:
-    """One dependent step of a plan: where its rows lie and what they may see. Rows rise by codebook."""
-
-    stems: tuple[int, ...]
-    codebooks: tuple[int, ...]
-    bias: Tensor  # [R, places up to and with this step], in emission order
-
-
-@dataclass(frozen=True)
-class Plan:
-    """An order, made ready for one number of codebooks."""
-
-    bias: Tensor  # [S·Q, S·Q], places counted stem by stem
-    steps: tuple[Step, ...]
-
-    @staticmethod
-    def make(order: str, semantic: int, codebooks: int, device: torch.device) -> Plan:
-        stems = len(STEMS)
-        seen = torch.tensor(visible(order, stems, semantic, codebooks), device=device)
-        bias = torch.zeros(seen.shape, device=device).masked_fill_(~seen, -torch.inf)
-        emitted: list[int] = []
-        steps: list[Step] = []
-        for places in schedule(order, stems, semantic, codebooks):
-            rows = [place.stem * codebooks + place.codebook for place in places]
-            emitted += rows
-            steps.append(Step(tuple(p.stem for p in places), tuple(p.codebook for p in places), bias[rows][:, emitted]))
-        return Plan(bias, tuple(steps))
+    def weights(self) -> DepthLayer:
+        attention, mlp = self.attention, self.mlp
+        return DepthLayer(
+            self.attention_norm.weight,
+            attention.qkv.weight,
+            attention.out.weight,
+            self.mlp_norm.weight,
+            mlp.gate_up.weight,
+            mlp.down.weight,
+        )
 
 
 class DepthTransformer(nn.Module):
@@ -116,14 +79,14 @@ class DepthTransformer(nn.Module):
         self.hidden = nn.Linear(config.dim, dim)
         self.guide = GuideProjection(dim)
         self.place = nn.Parameter(torch.randn(stems, codec.codebooks, dim) * 0.1)
-        self.own = nn.Parameter(torch.randn(codec.codebooks, width, dim) / width**0.5)
-        self.neighbour = nn.Parameter(torch.randn(2, width, dim) / width**0.5)  # semantic, acoustic
+        self.own = nn.Parameter(torch.randn(codec.codebooks, dim, width) / width**0.5)
+        self.neighbour = nn.Parameter(torch.randn(2, dim, width) / width**0.5)  # semantic, acoustic
         self.layers = nn.ModuleList(DepthBlock(config) for _ in range(config.depth_layers))
         self.norm = RMSNorm(dim)
-        self.head = nn.Parameter(torch.randn(self.semantic, dim, codec.codebook_size) * 0.3 / dim**0.5)
+        self.head = nn.Parameter(torch.randn(self.semantic, codec.codebook_size, dim) * 0.3 / dim**0.5)
         self.head_bias = nn.Parameter(torch.zeros(codec.codebooks, codec.codebook_size))
         # Acoustic heads are tied to the code vectors through a small matrix: they are many and matter less.
-        self.tied_head = nn.Parameter(torch.randn(codec.acoustic_codebooks, dim, width) * 0.08 / dim**0.5)
+        self.tied_head = nn.Parameter(torch.randn(codec.acoustic_codebooks, width, dim) * 0.08 / dim**0.5)
         self._plans: dict[tuple[int, torch.device], Plan] = {}
 
     @property
@@ -135,7 +98,7 @@ class DepthTransformer(nn.Module):
         key = (codebooks, device)
         if key not in self._plans:
             with torch.inference_mode(False):  # the masks serve training too
-                self._plans[key] = Plan.make(self.order, self.semantic, codebooks, device)
+                self._plans[key] = Plan.make(self.order, self.semantic, codebooks, self.head.shape[1], device)
         return self._plans[key]
 
     def frame(self, h: Tensor, guide: Tensor | None) -> Tensor:
@@ -158,28 +121,24 @@ class DepthTransformer(nn.Module):
         stems, codebooks = vectors.shape[1:3]
         own, neighbour = self._latents(vectors)
         x = self.frame(h, guide).unsqueeze(2) + self.place[:, :codebooks]
-        x = x + torch.einsum("nsqc,qcd->nsqd", own, self.own[:codebooks])
+        x = x + torch.einsum("nsqc,qdc->nsqd", own, self.own[:codebooks])
         x = x + self._neighbour_rows(neighbour)
         x = x.flatten(1, 2)
         bias = self.plan(codebooks, h.device).bias
         for layer in self.blocks:
             x = layer(x, bias)
-        return self.logits(self.norm(x).unflatten(1, (stems, codebooks)).permute(2, 0, 1, 3), 0).permute(1, 2, 0, 3)
+        rows = self.norm(x).unflatten(1, (stems, codebooks)).permute(2, 0, 1, 3)
+        return depth_logits(self.heads(), rows, 0).permute(1, 2, 0, 3)
 
-    def logits(self, x: Tensor, first: int) -> Tensor:
-        """Heads of q consecutive codebooks from ``first`` on: x ``[q, ..., depth_dim]`` → ``[q, ..., K]``."""
-        last = first + x.shape[0]
-        rows = x.flatten(1, -2)
-        parts: list[Tensor] = []
-        if first < self.semantic:
-            split = min(last, self.semantic)
-            parts.append(torch.bmm(rows[: split - first], self.head[first:split]))
-        if last > self.semantic:
-            start = max(first, self.semantic)
-            low = torch.bmm(rows[start - first :], self.tied_head[start - self.semantic : last - self.semantic])
-            parts.append(torch.bmm(low * self.tables.scale[1], self.tables.vectors[start:last].transpose(1, 2)))
-        logits = torch.cat(parts) + self.head_bias[first:last].unsqueeze(1)
-        return logits.unflatten(1, x.shape[1:-1])
+    def heads(self) -> DepthHeads:
+        tied, scale = self.tables.vectors[self.semantic :], self.tables.scale[1:]
+        return DepthHeads(self.norm.weight, self.head, self.tied_head, tied, scale, self.head_bias)
+
+    def weights(self) -> DepthWeights:
+        """The weights as the kernels want them: what a place is fed is its own latent, then its neighbour's."""
+        path = (torch.arange(self.codebooks, device=self.own.device) >= self.semantic).long()
+        feed = torch.cat((self.own, self.neighbour[path]), dim=-1)
+        return DepthWeights(feed, tuple(block.weights() for block in self.blocks), self.heads())
 
     def _latents(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """``[N, S, q, C]`` code vectors → own latent before and neighbour's latent at every place, same shape."""
@@ -195,7 +154,7 @@ class DepthTransformer(nn.Module):
         return own, torch.cat((torch.zeros_like(reach[:, :1]), reach[:, :-1]), dim=1)
 
     def _neighbour_rows(self, latent: Tensor) -> Tensor:
-        parts = [path @ weight for path, weight in zip(self._split(latent), self.neighbour, strict=False)]
+        parts = [path @ weight.T for path, weight in zip(self._split(latent), self.neighbour, strict=False)]
         return torch.cat(parts, dim=2)
 
     def _split(self, x: Tensor) -> tuple[Tensor, ...]:

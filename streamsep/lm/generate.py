@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kernels.reference import softmax_mean
+from kernels.reference import depth_step
 from streamsep.config import STEMS
-from streamsep.lm.depth import DepthTransformer, Step
+from streamsep.lm.depth import DepthTransformer
+from streamsep.lm.plan import Step
 from streamsep.lm.sampling import GREEDY, Decoding, choose, uniform
+
+DepthStep = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -23,35 +27,6 @@ class Frame:
     logits: Tensor  # [N, S, q, K]
 
 
-class _Running:
-    """Latents so far of every stem and path while a frame is emitted, ``[N, S, C]`` each, unit scale."""
-
-    def __init__(self, depth: DepthTransformer, frames: int, device: torch.device, dtype: torch.dtype) -> None:
-        self.depth = depth
-        shape = (2, len(STEMS), frames, depth.tables.vectors.shape[-1])
-        self.latent = torch.zeros(shape, device=device, dtype=dtype)
-
-    def own(self, step: Step) -> Tensor:
-        """``[R, N, C]``: what each row's stem emitted before it."""
-        paths = [int(q > self.depth.semantic) for q in step.codebooks]
-        return self.latent[paths, list(step.stems)]
-
-    def neighbour(self, step: Step) -> Tensor | None:
-        """``[R, N, depth_dim]``: projected latent of the stem before each row's."""
-        if self.depth.order == "parallel":
-            return None
-        paths = [int(q >= self.depth.semantic) for q in step.codebooks]
-        rows = self.latent[paths, [s - 1 for s in step.stems]]
-        known = torch.tensor([s > 0 for s in step.stems], device=rows.device)
-        return torch.bmm(rows * known[:, None, None], self.depth.neighbour[paths])
-
-    def add(self, step: Step, vectors: Tensor) -> None:
-        """Add what the rows emitted, ``[R, N, C]``."""
-        paths = [int(q >= self.depth.semantic) for q in step.codebooks]
-        scale = self.depth.tables.scale[paths]
-        self.latent[paths, list(step.stems)] += vectors * scale[:, None, None]
-
-
 @torch.no_grad()
 def generate(
     depth: DepthTransformer,
@@ -61,76 +36,68 @@ def generate(
     seed: Tensor | None = None,
     frame: Tensor | None = None,
     forced: Tensor | None = None,
+    kernel: DepthStep = depth_step,
 ) -> Frame:
     """Emit the codes of N frames.
 
     Args:
         h: ``[N, D]``; guide: ``[N, S, 240]`` or None.
-        decoding: order of choice, see :class:`Decoding`.
+        decoding: how codes are chosen, see :class:`Decoding`.
         seed, frame: ``[N]`` int64, of the slot and its position; needed when temperature > 0.
         forced: ``[N, S, q]`` codes to emit instead of the chosen ones.
+        kernel: implementation of ``kernels.reference.depth_step``.
     """
+    count, stems = h.shape[0], len(STEMS)
     codebooks = decoding.codebooks or depth.semantic
-    plan = depth.plan(codebooks, h.device)
-    base = depth.frame(h, guide).transpose(0, 1)  # [S, N, D]
-    running = _Running(depth, h.shape[0], h.device, base.dtype)
+    plan, weights = depth.plan(codebooks, h.device), depth.weights()
+    known = (depth.frame(h, guide).unsqueeze(2) + depth.place[:, :codebooks]).flatten(1, 2)  # [N, S·q, D]
+    latent = known.new_zeros(count, 2 * (stems + 1), depth.tables.vectors.shape[-1])
     attention = depth.blocks[0].attention
-    places = len(STEMS) * codebooks
-    past = [base.new_empty(2, h.shape[0], places, attention.heads, attention.head_dim) for _ in depth.blocks]
-    codes = torch.empty(h.shape[0], len(STEMS), codebooks, dtype=torch.int64, device=h.device)
-    all_logits = base.new_empty(h.shape[0], len(STEMS), codebooks, depth.tables.vectors.shape[1])
+    past = known.new_empty(len(depth.blocks), 2, count, stems * codebooks, attention.heads, attention.head_dim)
+    flat = None if forced is None else forced.flatten(1)
+    all_codes: list[Tensor] = []
+    all_logits: list[Tensor] = []
     filled = 0
     for step in plan.steps:
-        logits = _step_logits(depth, step, base, running, past, filled)
-        filled += len(step.stems)
-        stems, books = list(step.stems), list(step.codebooks)
-        all_logits[:, stems, books] = logits.transpose(0, 1)
-        if forced is not None:
-            chosen = forced[:, stems, books].T
+        fed = latent.index_select(1, step.fed).view(count, len(step.books), -1)
+        rows = known.index_select(1, step.places)
+        logits = kernel(weights, rows, fed, step.books, past, filled, step.bias)
+        if flat is None:
+            codes = choose(logits, decoding, _noise(step, seed, frame))
         else:
-            chosen = choose(logits, decoding, _noise(step, seed, frame, h.device))
-        codes[:, stems, books] = chosen.T
-        running.add(step, _vectors(depth, step, chosen, logits, decoding))
-    return Frame(codes, *_posterior(depth, all_logits), all_logits)
+            codes = flat.index_select(1, step.places)
+        latent.index_add_(1, step.emits, _vectors(depth, step, codes, logits, decoding))
+        all_codes.append(codes)
+        all_logits.append(logits)
+        filled += len(step.books)
+    shape = (stems, codebooks)
+    codes = torch.cat(all_codes, 1).index_select(1, plan.rank).unflatten(1, shape)
+    logits = torch.cat(all_logits, 1).index_select(1, plan.rank).unflatten(1, shape)
+    return Frame(codes, *_posterior(depth, logits[:, :, : depth.semantic]), logits)
 
 
-def _step_logits(
-    depth: DepthTransformer, step: Step, base: Tensor, running: _Running, past: list[Tensor], filled: int
-) -> Tensor:
-    """``[R, N, K]`` logits of the step's rows."""
-    stems, books = list(step.stems), list(step.codebooks)
-    x = base[stems] + depth.place[stems, books].unsqueeze(1)
-    x = torch.baddbmm(x, running.own(step), depth.own[books])
-    neighbour = running.neighbour(step)
-    if neighbour is not None:
-        x = x + neighbour
-    x = x.transpose(0, 1)
-    for layer, cache in zip(depth.blocks, past, strict=True):
-        x = layer.extend(x, cache, filled, step.bias)
-    x = depth.norm(x).transpose(0, 1)
-    if books[0] == books[-1]:
-        return depth.logits(x.unsqueeze(0), books[0]).squeeze(0)
-    return depth.logits(x, books[0])
-
-
-def _noise(step: Step, seed: Tensor | None, frame: Tensor | None, device: torch.device) -> Tensor | None:
+def _noise(step: Step, seed: Tensor | None, frame: Tensor | None) -> Tensor | None:
     if seed is None or frame is None:
         return None
-    stems = torch.tensor(step.stems, device=device).unsqueeze(1)
-    return uniform(seed, frame, stems, torch.tensor(step.codebooks, device=device).unsqueeze(1))
+    return uniform(seed.unsqueeze(1), frame.unsqueeze(1), step.stem, torch.tensor(step.books, device=seed.device))
 
 
-def _vectors(depth: DepthTransformer, step: Step, chosen: Tensor, logits: Tensor, decoding: Decoding) -> Tensor:
-    """``[R, N, C]``: what later places of the frame get to see of the chosen codes."""
-    tables = depth.tables.vectors[list(step.codebooks)]
+def _vectors(depth: DepthTransformer, step: Step, codes: Tensor, logits: Tensor, decoding: Decoding) -> Tensor:
+    """``[N, R, C]``, unit scale: what later places of the frame get to see of the chosen codes."""
+    tables = depth.tables
     if decoding.within == "soft":
-        return torch.bmm(logits.softmax(-1), tables)
-    return torch.stack([table[row] for table, row in zip(tables, chosen, strict=True)])
+        vectors = torch.einsum("nrk,rkc->nrc", logits.softmax(-1), tables.vectors[list(step.books)])
+    else:
+        vectors = torch.nn.functional.embedding(codes + step.table, tables.vectors.flatten(0, 1))
+    return vectors * tables.scale[step.scale].unsqueeze(1)
 
 
 def _posterior(depth: DepthTransformer, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Semantic latent ``[N, S, C]`` and mean entropy ``[N, S]`` of the posterior."""
-    count = min(depth.semantic, logits.shape[2])
-    parts = [softmax_mean(logits[:, :, q], depth.tables.vectors[q]) for q in range(count)]
-    mean = torch.stack([part[0] for part in parts]).sum(0)
-    return mean, torch.stack([part[1] for part in parts]).mean(0)
+    """Semantic latent ``[N, S, C]`` and mean entropy ``[N, S]`` of semantic logits ``[N, S, q, K]``.
+
+    ``softmax_mean`` of every codebook, summed: one product with the stacked code tables.
+    """
+    log_p = logits.float().log_softmax(-1)
+    p = log_p.exp()
+    latent = p.flatten(2) @ depth.tables.vectors[: logits.shape[2]].flatten(0, 1)
+    return latent, -(p * log_p).sum(-1).mean(-1)
