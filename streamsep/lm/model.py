@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels.reference import depth_step
+from kernels.registry import resolve
 from streamsep.config import STEMS, ModelConfig
 from streamsep.lm.depth import DepthTransformer
 from streamsep.lm.embedding import CodeTables, HistoryEmbedding
-from streamsep.lm.generate import generate
+from streamsep.lm.generate import DepthStep, generate
 from streamsep.lm.lookahead import lookahead_frames
 from streamsep.lm.sampling import GREEDY, Decoding
 from streamsep.lm.temporal import TemporalTransformer
@@ -45,10 +47,20 @@ class LanguageModel(StreamModule):
         self.embedding = HistoryEmbedding(config.codec, config.lm.dim)
         self.temporal = TemporalTransformer(config.lm, config.condition.out_dim)
         self.depth = DepthTransformer(config.lm, config.codec, self.tables)
+        self._depth_step: DepthStep = depth_step
 
     def set_tables(self, vectors: Tensor) -> None:
         """Copy the codec's code vectors ``[Q, K, C]`` in, semantic codebooks first."""
         self.tables.set_tables(vectors)
+
+    def select_kernels(self, device: str = "cpu", backend: str = "auto") -> tuple[str, ...]:
+        """Choose the kernels that ``step`` runs on (plain torch until then) and return their names.
+
+        Raises ValueError for a backend that does not serve the device.
+        """
+        resolved = resolve("depth_step", device, backend)
+        self._depth_step = resolved.function
+        return (str(resolved),)
 
     def forward(
         self,
@@ -121,7 +133,7 @@ class LanguageModel(StreamModule):
             present = torch.zeros_like(present)
         past = self.embed(state["latent"], present.unsqueeze(1).expand(-1, len(STEMS)))
         h = self.temporal.step(c, past, lookahead, state.child("temporal"), active)
-        frame = generate(self.depth, h, guide, decoding, seed, position, forced)
+        frame = generate(self.depth, h, guide, decoding, seed, position, forced, self._depth_step)
         hard = forced is not None or decoding.feedback == "hard"
         state.put("latent", self.tables.latent(frame.codes) if hard else frame.latent, active)
         return LMOutput(frame.codes, frame.latent, frame.entropy, frame.logits, h)

@@ -143,6 +143,25 @@ def test_a_saved_slot_goes_on_elsewhere(make_lm: Make) -> None:
         torch.testing.assert_close(moved.logits[1], outs[-1].logits[0], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("order", ["wavefront", "sequential", "parallel"])
+@pytest.mark.parametrize(
+    "decoding", [Decoding(), Decoding(codebooks=5, temperature=0.8, within="soft")], ids=["greedy", "sampled"]
+)
+def test_compiled_kernels_emit_the_same_codes(make_lm: Make, order: str, decoding: Decoding) -> None:
+    lm = make_lm(order)
+    c, guide, _ = _inputs(2, 8, 3)
+    lookahead, seed = torch.tensor([1, 3]), torch.tensor([5, 6])
+    runs = []
+    for backend in ("reference", "numba"):
+        assert lm.select_kernels("cpu", backend)[0] == f"depth_step: {backend}"
+        state = lm.init_state(2)
+        runs.append([lm.step(c[:, t], guide[:, t], lookahead, state, decoding=decoding, seed=seed) for t in range(8)])
+    for plain, fast in zip(*runs, strict=True):
+        assert torch.equal(plain.codes, fast.codes)
+        torch.testing.assert_close(fast.latent, plain.latent, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(fast.logits, plain.logits, atol=1e-5, rtol=1e-5)
+
+
 def test_the_shipped_size_fits_its_budget() -> None:
     lm = LanguageModel(ModelConfig())
     assert sum(p.numel() for p in lm.parameters()) <= 3_600_000

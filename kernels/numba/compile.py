@@ -1,0 +1,24 @@
+"""How numba functions are compiled here. Knows numba's options; knows no op."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+# Sums may be reordered (that is what makes them vectors), but infinities and NaN keep their meaning: masks need them.
+_FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
+
+
+def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile on first call; keep the machine code between processes where numba finds a folder it may write to.
+
+    Numba looks beside the source, then in the user's cache folder (``NUMBA_CACHE_DIR`` overrides both). Where neither
+    can be written, every process compiles anew.
+    """
+    options: dict[str, Any] = {"fastmath": _FASTMATH, "nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no writable cache folder
+        return numba.njit(**options)(function)

@@ -1,0 +1,64 @@
+"""Products of a few rows with a weight matrix, where the matrix is read once. Knows rows; knows nothing of layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kernels.numba.compile import jit
+
+
+@jit
+def add_linear(x: Any, weight: Any, y: Any) -> None:
+    """y += x · weightᵀ: x ``[M, I]``, weight ``[O, I]``, y ``[M, O]``, float32, C order.
+
+    Blocks of two rows by four outputs: eight sums in registers for six loads. Measured twice as fast as
+    `torch.nn.functional.linear` from 1 to 16 rows of 192 on one core.
+    """
+    rows, inputs = x.shape
+    outputs = weight.shape[0]
+    zero = np.float32(0)
+    blocked = outputs // 4 * 4
+    paired = rows // 2 * 2
+    for o in range(0, blocked, 4):
+        for r in range(0, paired, 2):
+            a0, a1, a2, a3 = zero, zero, zero, zero
+            b0, b1, b2, b3 = zero, zero, zero, zero
+            for i in range(inputs):
+                u, v = x[r, i], x[r + 1, i]
+                w0, w1, w2, w3 = weight[o, i], weight[o + 1, i], weight[o + 2, i], weight[o + 3, i]
+                a0 += w0 * u
+                a1 += w1 * u
+                a2 += w2 * u
+                a3 += w3 * u
+                b0 += w0 * v
+                b1 += w1 * v
+                b2 += w2 * v
+                b3 += w3 * v
+            y[r, o] += a0
+            y[r, o + 1] += a1
+            y[r, o + 2] += a2
+            y[r, o + 3] += a3
+            y[r + 1, o] += b0
+            y[r + 1, o + 1] += b1
+            y[r + 1, o + 2] += b2
+            y[r + 1, o + 3] += b3
+        for r in range(paired, rows):
+            a0, a1, a2, a3 = zero, zero, zero, zero
+            for i in range(inputs):
+                u = x[r, i]
+                a0 += weight[o, i] * u
+                a1 += weight[o + 1, i] * u
+                a2 += weight[o + 2, i] * u
+                a3 += weight[o + 3, i] * u
+            y[r, o] += a0
+            y[r, o + 1] += a1
+            y[r, o + 2] += a2
+            y[r, o + 3] += a3
+    for o in range(blocked, outputs):
+        for r in range(rows):
+            a0 = zero
+            for i in range(inputs):
+                a0 += weight[o, i] * x[r, i]
+            y[r, o] += a0

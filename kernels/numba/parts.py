@@ -1,0 +1,36 @@
+"""RMSNorm and SwiGLU for use inside compiled kernels. Knows rows of float32; formulas in `kernels.reference`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kernels.numba.compile import jit
+
+_EPS = np.float32(1e-6)
+
+
+@jit
+def norm_rows(x: Any, weight: Any, y: Any) -> None:
+    """y = rmsnorm(x) · weight: x and y ``[M, D]``, weight ``[D]``."""
+    one = np.float32(1)
+    for r in range(x.shape[0]):
+        total = np.float32(0)
+        for i in range(x.shape[1]):
+            total += x[r, i] * x[r, i]
+        scale = one / np.float32(math.sqrt(total / np.float32(x.shape[1]) + _EPS))
+        for i in range(x.shape[1]):
+            y[r, i] = x[r, i] * scale * weight[i]
+
+
+@jit
+def swiglu_rows(gate_up: Any, y: Any) -> None:
+    """y = silu(gate) · up: gate_up ``[M, 2·H]``, y ``[M, H]``."""
+    half = y.shape[1]
+    one = np.float32(1)
+    for r in range(y.shape[0]):
+        for i in range(half):
+            gate = gate_up[r, i]
+            y[r, i] = gate / (one + math.exp(-gate)) * gate_up[r, half + i]

@@ -1,0 +1,54 @@
+"""Which implementation serves an op. Knows names and devices; imports a backend only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One backend's version of an op."""
+
+    op: str
+    backend: str
+    module: str
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A chosen implementation, ready to call."""
+
+    implementation: Implementation
+    function: Callable[..., Any]
+
+    def __str__(self) -> str:
+        return f"{self.implementation.op}: {self.implementation.backend}"
+
+
+# In order of preference.
+IMPLEMENTATIONS: tuple[Implementation, ...] = (
+    Implementation("depth_step", "numba", "kernels.numba.depth_step", ("cpu",)),
+    Implementation("depth_step", "reference", "kernels.reference.depth_step", ("cpu", "cuda")),
+)
+
+
+def resolve(op: str, device: str, backend: str = "auto") -> Resolved:
+    """Choose an implementation once; there is no later fallback.
+
+    Args:
+        op: e.g. ``depth_step``.
+        device: ``cpu`` or ``cuda``.
+        backend: a backend's name, or ``auto`` for the preferred one on the device.
+
+    Raises ValueError when nothing fits, and whatever the backend raises when it cannot be imported.
+    """
+    fitting = [known for known in IMPLEMENTATIONS if known.op == op and device in known.devices]
+    chosen = [known for known in fitting if backend in ("auto", known.backend)]
+    if not chosen:
+        names = ", ".join(known.backend for known in fitting) or "none"
+        raise ValueError(f"no '{backend}' implementation of '{op}' on {device}: there is {names}")
+    return Resolved(chosen[0], getattr(importlib.import_module(chosen[0].module), op))
