@@ -1,7 +1,7 @@
 """Channel layouts. The model hears mono or stereo; files have one to eight channels.
 
 A file's channels are taken in pairs (1-2, 3-4, …), each pair a stereo stream of its own, an odd last channel a mono
-one. So every stem has the channels of the input, and in every channel the stems sum to the mixture; no downmix is hidden.
+one. So every stem has the channels of the input, and in every channel the stems sum to the mixture.
 """
 
 from __future__ import annotations

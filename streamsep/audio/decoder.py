@@ -29,6 +29,7 @@ class Decoder(Protocol):
     """One open file of one library. ``read(n)`` gives ``[channels, ≤ n]`` float32, empty at the end."""
 
     info: AudioInfo
+    warnings: list[str]  # what was passed over, one sentence each
 
     def read(self, n: int) -> NDArray[np.float32]: ...
     def close(self) -> None: ...

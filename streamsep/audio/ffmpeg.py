@@ -1,4 +1,4 @@
-"""Decoder over FFmpeg (PyAV): m4a, mp4, webm, wma and everything else that libsndfile does not read."""
+"""Decoder over FFmpeg (PyAV): mp3, m4a, mp4, webm, wma and everything else that libsndfile does not read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from numpy.typing import NDArray
 
 from streamsep.audio.decoder import AudioInfo
@@ -18,6 +18,7 @@ from streamsep.errors import AudioError
 
 # What integer samples are divided by (FFmpeg left-aligns 24 bits in 32), and the offset of unsigned bytes.
 _SCALES = {"u8": 128.0, "s16": 32_768.0, "s32": 2_147_483_648.0, "s64": 2.0**63}
+_BAD_PACKETS = 8  # broken packets to pass over, as players do, before the file counts as damaged
 _PADDING = 4_096  # samples: the most that a codec frame adds past the declared end
 
 
@@ -26,6 +27,7 @@ class FFmpegDecoder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.warnings: list[str] = []
         try:
             self._container = av.open(str(path), metadata_errors="replace")
         except (FFmpegError, OSError, ValueError) as error:
@@ -73,10 +75,19 @@ class FFmpegDecoder:
         self._container.close()
 
     def _decode(self, stream: AudioStream) -> Iterator[AudioFrame]:
+        bad = 0
         try:
-            yield from self._container.decode(stream)
+            for packet in self._container.demux(stream):
+                try:
+                    yield from packet.decode()
+                except InvalidDataError:
+                    bad += 1
+                    if bad > _BAD_PACKETS:
+                        raise
         except (FFmpegError, OSError, ValueError) as error:
-            raise AudioError(f"'{self._path}' is damaged and cannot be decoded; fetch it again.") from error
+            raise AudioError(f"'{self._path}' is damaged or cut off and cannot be decoded; fetch it again.") from error
+        if bad:
+            self.warnings.append(f"{bad} damaged packets were passed over")
 
 
 def _to_float(frame: AudioFrame) -> NDArray[np.float32]:

@@ -1,11 +1,12 @@
 """Sound files in: what they hold (``probe``) and their samples in blocks (``open_audio``), at constant memory.
 
-libsndfile reads what it can (wav, aiff, flac, mp3, ogg, opus …), FFmpeg through PyAV the rest (m4a, mp4, webm, wma …).
+libsndfile reads what it can (wav, aiff, flac, ogg, opus …), FFmpeg through PyAV the rest (mp3, m4a, mp4, webm, wma …).
 Encoder delay and padding are removed by both. Knows nothing of models, and resamples nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +66,11 @@ class AudioReader:
         """All that is left, ``[channels, size]`` at a time; the last block may be shorter."""
         while (block := self.read(size)).shape[1]:
             yield block
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was passed over so far, one sentence each."""
+        return self._decoder.warnings
 
     def _check_end(self) -> None:
         if self.position == 0:
@@ -140,15 +146,15 @@ def _check_file(path: Path) -> None:
 
 
 def _open_decoder(path: Path) -> Decoder:
-    from streamsep.audio.sndfile import SndfileDecoder
+    from streamsep.audio.sndfile import SndfileDecoder, knows
 
-    try:
-        return SndfileDecoder(path)
-    except AudioError:
-        # Not a format of libsndfile's; FFmpeg knows nearly all others and its verdict is the final one.
-        from streamsep.audio.ffmpeg import FFmpegDecoder
+    if knows(path):
+        # What libsndfile refuses (a codec it lacks) FFmpeg may know; then FFmpeg's verdict is the final one.
+        with contextlib.suppress(AudioError):
+            return SndfileDecoder(path)
+    from streamsep.audio.ffmpeg import FFmpegDecoder
 
-        return FFmpegDecoder(path)
+    return FFmpegDecoder(path)
 
 
 def _check_info(info: AudioInfo) -> None:

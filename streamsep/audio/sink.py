@@ -61,6 +61,7 @@ def reason(error: BaseException) -> str:
             errno.EROFS: "the disk is read-only",
             errno.EACCES: "permission denied",
             errno.ENOTDIR: "a part of its path is a file, not a folder",
+            errno.EEXIST: "a part of its path is a file, not a folder",
         }
         return known.get(error.errno or 0, error.strerror or "the system refused")
     text = re.sub(r"\s+", " ", str(error)).strip().rstrip(".")

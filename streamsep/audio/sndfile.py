@@ -1,4 +1,4 @@
-"""Decoder over libsndfile: wav, aiff, flac, mp3, ogg, opus and the other formats it reads."""
+"""Decoder over libsndfile: wav, aiff, flac, ogg, opus and the other formats that it knows by their first bytes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from numpy.typing import NDArray
 from streamsep.audio.decoder import AudioInfo
 from streamsep.errors import AudioError
 
+_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd", b"dns.")
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says SF_COUNT_MAX for a flac stream of unknown length
+
+
+def knows(path: Path) -> bool:
+    """Whether the first bytes are those of a format that libsndfile decodes; mp3 not: mpg123 writes to stderr."""
+    with path.open("rb") as file:
+        return file.read(4) in _MAGIC
 
 
 class SndfileDecoder:
     """One open file. Raises AudioError when libsndfile does not know the format."""
 
     def __init__(self, path: Path) -> None:
+        self.warnings: list[str] = []
         try:
             self._file = soundfile.SoundFile(str(path))
-        except (soundfile.SoundFileError, TypeError, ValueError) as error:  # TypeError: raw samples without a header
+        except soundfile.SoundFileError as error:
             raise AudioError(f"'{path}' is not a sound file of libsndfile's.") from error
         frames = int(self._file.frames)
         self.info = AudioInfo(
@@ -36,7 +44,9 @@ class SndfileDecoder:
         try:
             block = self._file.read(n, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
-            raise AudioError(f"'{self.info.path}' is damaged and cannot be decoded; fetch it again.") from error
+            raise AudioError(
+                f"'{self.info.path}' is damaged or cut off and cannot be decoded; fetch it again."
+            ) from error
         return np.ascontiguousarray(block.T, np.float32)
 
     def close(self) -> None:

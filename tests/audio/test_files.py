@@ -1,0 +1,188 @@
+"""Reading: every kind of file, exact length, and each way to be unreadable."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from streamsep.audio.files import open_audio, probe, read_audio
+from streamsep.errors import AudioError
+from tests.sounds import tune
+
+
+def encode(path: Path, codec: str, sound: NDArray[np.float32], rate: int) -> Path:
+    """Write ``sound`` with FFmpeg's ``codec``; the container follows the name."""
+    layout = "stereo" if sound.shape[0] == 2 else "mono"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        for start in range(0, sound.shape[1], 1024):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[:, start : start + 1024]), "fltp", layout)
+            frame.rate, frame.pts = rate, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def lag(sound: NDArray[np.float32], other: NDArray[np.float32]) -> int:
+    """By how many samples ``other`` runs behind, from the cross-correlation."""
+    size = 1 << (sound.shape[1] + other.shape[1]).bit_length()
+    product = np.fft.rfft(other[0], size) * np.conj(np.fft.rfft(sound[0], size))
+    peak = int(np.argmax(np.fft.irfft(product)))
+    return peak if peak < size // 2 else peak - size
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "error"),
+    [
+        ("a.wav", "PCM_16", 5e-5),
+        ("a.wav", "PCM_24", 3e-7),
+        ("a.wav", "FLOAT", 0),
+        ("a.aiff", "PCM_24", 3e-7),
+        ("a.rf64", "PCM_24", 3e-7),
+        ("a.w64", "PCM_24", 3e-7),
+        ("a.flac", "PCM_16", 5e-5),
+        ("a.flac", "PCM_24", 3e-7),
+    ],
+)
+def test_lossless_files_are_read_to_the_last_sample(tmp_path: Path, name: str, subtype: str, error: float) -> None:
+    sound = tune(0.7)
+    soundfile.write(tmp_path / name, sound.T, 44_100, subtype=subtype)
+    with open_audio(tmp_path / name) as reader:
+        assert (reader.rate, reader.channels, reader.info.samples) == (44_100, 2, sound.shape[1])
+        blocks = list(reader.blocks(1_000))
+    assert {block.shape[1] for block in blocks[:-1]} == {1_000}
+    np.testing.assert_allclose(np.concatenate(blocks, axis=1), sound, atol=error)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("a.mp3", 44_100), ("a.ogg", 44_100), ("b.opus", 48_000)])
+def test_lossy_files_keep_length_and_time(tmp_path: Path, name: str, rate: int) -> None:
+    sound = tune(2.3, rate)
+    subtype = "OPUS" if name.endswith("opus") else None
+    soundfile.write(tmp_path / name, sound.T, rate, format="OGG" if subtype else None, subtype=subtype)
+    read, read_rate = read_audio(tmp_path / name)
+    assert read.shape == sound.shape
+    assert read_rate == rate
+    assert lag(sound, read) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.m4a", "aac"), ("a.mp4", "aac"), ("a.m4a", "alac"), ("a.mp3", "libmp3lame"), ("a.mka", "flac")],
+)
+def test_files_of_ffmpeg_keep_length_and_time(tmp_path: Path, name: str, codec: str) -> None:
+    sound = tune(2.3)
+    read, rate = read_audio(encode(tmp_path / name, codec, sound, 44_100))
+    assert rate == 44_100
+    # mp4 writes its length in milliseconds, so the sample count is known to half of one.
+    assert abs(read.shape[1] - sound.shape[1]) <= (45 if codec == "aac" else 0)
+    assert lag(sound, read) == 0
+
+
+@pytest.mark.parametrize("size", [1, 777, 4_096, 100_000])
+def test_block_sizes_do_not_change_what_is_read(tmp_path: Path, size: int) -> None:
+    path = encode(tmp_path / "a.m4a", "aac", tune(0.3), 44_100)
+    whole, _ = read_audio(path)
+    with open_audio(path) as reader:
+        np.testing.assert_array_equal(np.concatenate(list(reader.blocks(size)), axis=1), whole)
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 96_000, 192_000])
+@pytest.mark.parametrize("channels", [1, 2, 3, 6, 8])
+def test_rates_and_channels(tmp_path: Path, rate: int, channels: int) -> None:
+    soundfile.write(tmp_path / "a.wav", tune(0.05, rate, channels).T, rate)
+    info = probe(tmp_path / "a.wav")
+    assert (info.rate, info.channels, info.samples) == (rate, channels, round(0.05 * rate))
+
+
+def test_a_single_sample_is_a_file(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.array([0.5]), 44_100)
+    sound, _ = read_audio(tmp_path / "a.wav")
+    assert sound.tolist() == [[0.5]]
+
+
+def test_wav_of_unknown_size_as_pipes_write_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tune(0.1).T, 44_100)
+    raw = bytearray(path.read_bytes())
+    raw[4:8] = raw[40:44] = b"\xff\xff\xff\xff"
+    path.write_bytes(raw)
+    assert read_audio(path)[0].shape == (2, 4_410)
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(AudioError) as caught:
+        read_audio(path)
+    text = str(caught.value)
+    assert str(path) in text
+    assert "\n" not in text
+    assert text.endswith(".")
+    return text
+
+
+def test_missing_empty_folder_and_not_sound(tmp_path: Path) -> None:
+    assert "does not exist" in refusal(tmp_path / "no.wav")
+    (tmp_path / "empty.wav").touch()
+    assert "empty (0 bytes)" in refusal(tmp_path / "empty.wav")
+    assert "is a folder" in refusal(tmp_path)
+    for name in ("text.wav", "text.mp3", "text.m4a", "text.raw"):
+        (tmp_path / name).write_text("This is no sound at all. " * 400)
+        assert "not a sound file" in (text := refusal(tmp_path / name)) or "no sound in it" in text
+
+
+def test_a_film_without_sound(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 64
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))))
+        container.mux(stream.encode(None))
+    assert "no sound" in refusal(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.flac", "a.mp3", "a.ogg", "a.m4a"])
+@pytest.mark.parametrize("part", [0.3, 0.7])
+def test_a_file_cut_off_is_refused(tmp_path: Path, name: str, part: float) -> None:
+    path = tmp_path / name
+    if name == "a.m4a":
+        encode(path, "aac", tune(5), 44_100)
+    else:
+        soundfile.write(path, tune(5).T, 44_100)
+    raw = path.read_bytes()
+    path.write_bytes(raw[: int(len(raw) * part)])
+    text = refusal(path)
+    assert "cut off" in text or (name == "a.m4a" and "not a sound file" in text)
+
+
+def test_a_header_without_samples(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((0, 2)), 44_100)
+    assert "no samples" in refusal(tmp_path / "a.wav")
+
+
+def patched_wav(path: Path, channels: int, rate: int) -> Path:
+    """A wav file whose header claims ``channels`` and ``rate``."""
+    data = b"\0" * 4_800
+    form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    return path
+
+
+def test_channels_and_rates_out_of_range(tmp_path: Path) -> None:
+    assert "0 channels" in refusal(patched_wav(tmp_path / "a.wav", 0, 44_100))
+    assert "12 channels" in refusal(patched_wav(tmp_path / "b.wav", 12, 44_100))
+    assert "4000 Hz" in refusal(patched_wav(tmp_path / "c.wav", 2, 4_000))
+    assert "384000 Hz" in refusal(patched_wav(tmp_path / "d.wav", 2, 384_000))
+
+
+def test_unreadable_bytes_in_the_middle(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tune(3).T, 44_100)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2 :] = bytes(len(raw) - len(raw) // 2)
+    path.write_bytes(raw)
+    assert "damaged" in refusal(path) or "cut off" in refusal(path)

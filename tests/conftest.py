@@ -1,0 +1,33 @@
+"""Fixtures that tests of several packages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.sounds import tune
+
+Song = Callable[..., Path]
+
+
+@pytest.fixture
+def make_song(tmp_path: Path) -> Song:
+    """``make_song(name, seconds=…, rate=…, channels=…, subtype=…)`` writes a song under ``tmp_path``."""
+
+    def make(
+        name: str = "song.wav",
+        seconds: float = 1.0,
+        rate: int = 44_100,
+        channels: int = 2,
+        subtype: str | None = None,
+        seed: int = 0,
+    ) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, tune(seconds, rate, channels, seed).T, rate, subtype=subtype)
+        return path
+
+    return make
