@@ -32,6 +32,8 @@ class Resolved:
 # In order of preference.
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Implementation("depth_step", "numba", "kernels.numba.depth_step", ("cpu",)),
+    Implementation("temporal_step", "numba", "kernels.numba.temporal_step", ("cpu",)),
+    Implementation("temporal_step", "reference", "kernels.reference.temporal_step", ("cpu", "cuda")),
     Implementation("depth_step", "reference", "kernels.reference.depth_step", ("cpu", "cuda")),
 )
 

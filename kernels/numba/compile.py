@@ -15,7 +15,8 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first call; keep the machine code between processes where numba finds a folder it may write to.
 
     Numba looks beside the source, then in the user's cache folder (``NUMBA_CACHE_DIR`` overrides both). Where neither
-    can be written, every process compiles anew.
+    can be written, every process compiles anew. Numba watches only the file of the function itself: after a change in a
+    file that others call into, delete their ``__pycache__/*.nbi``.
     """
     options: dict[str, Any] = {"fastmath": _FASTMATH, "nogil": True, "error_model": "numpy"}
     try:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kernels.numba.compile import jit
 from kernels.numba.linear import add_linear
-from kernels.numba.parts import norm_rows, swiglu_rows
+from kernels.numba.parts import array, mlp_rows, norm_rows
 from kernels.reference.depth_step import DepthWeights
 
 
@@ -33,18 +33,14 @@ def depth_step(
     frames, places, dim = x.shape
     rows = x.detach().numpy().reshape(frames * places, dim).copy()
     numbers = np.array(books)
-    _feed(_array(fed), _array(weights.feed), numbers, rows)
-    mask, cache = _array(bias), past.detach().numpy()
+    _feed(array(fed), array(weights.feed), numbers, rows)
+    mask, cache = array(bias), past.detach().numpy()
     for i, layer in enumerate(weights.layers):
-        _layer(rows, *(_array(w) for w in layer), cache[i], filled, mask)
+        _layer(rows, *(array(w) for w in layer), cache[i], filled, mask)
     heads = weights.heads
     logits = np.empty((places, frames, heads.bias.shape[1]), dtype=np.float32)
-    _heads(rows, *(_array(w) for w in heads), numbers, logits)
+    _heads(rows, *(array(w) for w in heads), numbers, logits)
     return torch.from_numpy(logits).transpose(0, 1)
-
-
-def _array(tensor: Tensor) -> Any:
-    return np.ascontiguousarray(tensor.detach().numpy())
 
 
 @jit
@@ -76,12 +72,7 @@ def _layer(
     mixed = np.zeros_like(x)
     _attend(projected, past, filled, bias, mixed)
     add_linear(mixed, out, x)
-    norm_rows(x, mlp_norm, normed)
-    opened = np.zeros((x.shape[0], gate_up.shape[0]), dtype=np.float32)
-    add_linear(normed, gate_up, opened)
-    hidden = np.empty((x.shape[0], gate_up.shape[0] // 2), dtype=np.float32)
-    swiglu_rows(opened, hidden)
-    add_linear(hidden, down, x)
+    mlp_rows(x, mlp_norm, gate_up, down)
 
 
 @jit

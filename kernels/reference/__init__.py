@@ -1,10 +1,12 @@
 """Plain torch: the truth that every other backend is tested against."""
 
-from kernels.reference.depth_step import DepthHeads, DepthLayer, DepthWeights, depth_logits, depth_step
+from kernels.reference.depth_step import DepthHeads, DepthWeights, depth_logits, depth_step
+from kernels.reference.layer import LayerWeights
 from kernels.reference.rmsnorm import rmsnorm
 from kernels.reference.rope import apply_rope, rope_frequencies, rope_rotation
 from kernels.reference.softmax_mean import softmax_mean
 from kernels.reference.swiglu import swiglu
+from kernels.reference.temporal_step import temporal_step
 from kernels.reference.window_attention import (
     masked_attention,
     ring_append,
@@ -15,8 +17,8 @@ from kernels.reference.window_attention import (
 
 __all__ = [
     "DepthHeads",
-    "DepthLayer",
     "DepthWeights",
+    "LayerWeights",
     "apply_rope",
     "depth_logits",
     "depth_step",
@@ -27,6 +29,7 @@ __all__ = [
     "rope_rotation",
     "softmax_mean",
     "swiglu",
+    "temporal_step",
     "window_attention",
     "window_attention_step",
     "window_bias",

@@ -21,20 +21,10 @@ import torch
 from torch import Tensor
 
 from kernels.reference.case import Case, Cost
+from kernels.reference.layer import LayerWeights
 from kernels.reference.rmsnorm import rmsnorm
 from kernels.reference.swiglu import swiglu
 from kernels.reference.window_attention import masked_attention
-
-
-class DepthLayer(NamedTuple):
-    """Weights of one layer, every matrix ``[out, in]``."""
-
-    attention_norm: Tensor  # [D]
-    qkv: Tensor  # [3·D, D]
-    out: Tensor  # [D, D]
-    mlp_norm: Tensor  # [D]
-    gate_up: Tensor  # [2·M, D]
-    down: Tensor  # [D, M]
 
 
 class DepthHeads(NamedTuple):
@@ -52,7 +42,7 @@ class DepthWeights(NamedTuple):
     """Everything the op reads."""
 
     feed: Tensor  # [codebooks, D, F]
-    layers: tuple[DepthLayer, ...]
+    layers: tuple[LayerWeights, ...]
     heads: DepthHeads
 
 
@@ -104,7 +94,7 @@ def depth_logits(heads: DepthHeads, y: Tensor, first: int) -> Tensor:
     return logits.unflatten(1, y.shape[1:-1])
 
 
-def _layer(layer: DepthLayer, x: Tensor, past: Tensor, filled: int, bias: Tensor) -> Tensor:
+def _layer(layer: LayerWeights, x: Tensor, past: Tensor, filled: int, bias: Tensor) -> Tensor:
     heads, dim = past.shape[-2:]
     rows = (rmsnorm(x, layer.attention_norm) @ layer.qkv.T).unflatten(-1, (3, heads, dim))
     end = filled + x.shape[1]

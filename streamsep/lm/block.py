@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from kernels.reference import rmsnorm, swiglu
+from kernels.reference import LayerWeights, rmsnorm, swiglu
 
 
 class RMSNorm(nn.Module):
@@ -55,6 +55,18 @@ class Projections(nn.Module):
     def merge(self, x: Tensor) -> Tensor:
         """``[..., heads, head_dim]`` → ``[..., dim]``."""
         return self.out(x.flatten(-2))
+
+
+def layer_weights(attention_norm: RMSNorm, attention: Projections, mlp_norm: RMSNorm, mlp: SwiGLU) -> LayerWeights:
+    """Views of a layer's weights, as the fused kernels want them."""
+    return LayerWeights(
+        attention_norm.weight,
+        attention.qkv.weight,
+        attention.out.weight,
+        mlp_norm.weight,
+        mlp.gate_up.weight,
+        mlp.down.weight,
+    )
 
 
 def init_block(block: nn.Module, layers: int) -> None:

@@ -12,9 +12,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from kernels.reference import DepthHeads, DepthLayer, DepthWeights, depth_logits, masked_attention
+from kernels.reference import DepthHeads, DepthWeights, LayerWeights, depth_logits, masked_attention
 from streamsep.config import ENVELOPES, STEMS, SUBFRAMES, CodecConfig, LMConfig
-from streamsep.lm.block import Projections, RMSNorm, SwiGLU, init_block
+from streamsep.lm.block import Projections, RMSNorm, SwiGLU, init_block, layer_weights
 from streamsep.lm.embedding import CodeTables
 from streamsep.lm.plan import Plan
 
@@ -56,16 +56,8 @@ class DepthBlock(nn.Module):
         x = x + self.attention.merge(masked_attention(q, k, v, bias))
         return x + self.mlp(self.mlp_norm(x))
 
-    def weights(self) -> DepthLayer:
-        attention, mlp = self.attention, self.mlp
-        return DepthLayer(
-            self.attention_norm.weight,
-            attention.qkv.weight,
-            attention.out.weight,
-            self.mlp_norm.weight,
-            mlp.gate_up.weight,
-            mlp.down.weight,
-        )
+    def weights(self) -> LayerWeights:
+        return layer_weights(self.attention_norm, self.attention, self.mlp_norm, self.mlp)
 
 
 class DepthTransformer(nn.Module):

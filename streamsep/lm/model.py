@@ -58,9 +58,9 @@ class LanguageModel(StreamModule):
 
         Raises ValueError for a backend that does not serve the device.
         """
-        resolved = resolve("depth_step", device, backend)
-        self._depth_step = resolved.function
-        return (str(resolved),)
+        temporal, depth = resolve("temporal_step", device, backend), resolve("depth_step", device, backend)
+        self.temporal.layer_step, self._depth_step = temporal.function, depth.function
+        return str(temporal), str(depth)
 
     def forward(
         self,

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from kernels.reference import (
-    apply_rope,
-    ring_append,
-    rope_frequencies,
-    rope_rotation,
-    window_attention,
-    window_attention_step,
-)
+from kernels.reference import LayerWeights, apply_rope, rope_frequencies, rope_rotation, temporal_step, window_attention
 from streamsep.config import LOOKAHEADS, LMConfig
-from streamsep.lm.block import Projections, RMSNorm, SwiGLU, init_block
+from streamsep.lm.block import Projections, RMSNorm, SwiGLU, init_block, layer_weights
 from streamsep.streaming import State, StreamModule
 
 
@@ -46,16 +40,8 @@ class TemporalBlock(nn.Module):
             state.add(name, self.window, self.attention.kv_heads, self.attention.head_dim, device=device)
         return state
 
-    def step(
-        self, x: Tensor, state: State, active: Tensor | None, position: Tensor, cos: Tensor, sin: Tensor
-    ) -> Tensor:
-        """x ``[B, D]``; position ``[B]``; cos, sin ``[B, head_dim / 2]``. Returns ``[B, D]``."""
-        q, k, v = self.attention.split(self.attention_norm(x))
-        q, k = apply_rope(q, cos, sin), apply_rope(k, cos, sin)
-        ring_append(state["k"], k, position, active)
-        ring_append(state["v"], v, position, active)
-        x = x + self.attention.merge(window_attention_step(q, state["k"], state["v"], position))
-        return x + self.mlp(self.mlp_norm(x))
+    def weights(self) -> LayerWeights:
+        return layer_weights(self.attention_norm, self.attention, self.mlp_norm, self.mlp)
 
 
 class TemporalTransformer(StreamModule):
@@ -71,6 +57,7 @@ class TemporalTransformer(StreamModule):
         self.norm = RMSNorm(config.dim)
         frequencies = rope_frequencies(config.dim // config.heads, config.rope_theta)
         self.register_buffer("frequencies", frequencies, persistent=False)
+        self.layer_step: Callable[..., Tensor] = temporal_step  # another implementation may be put in its place
         nn.init.normal_(self.lookahead.weight, std=0.1)
 
     @property
@@ -113,6 +100,7 @@ class TemporalTransformer(StreamModule):
         cos, sin = rope_rotation(position, self.frequencies)
         x = self.condition(c) + history + self.lookahead(lookahead)
         for i, layer in enumerate(self.blocks):
-            x = layer.step(x, state.child(f"layer{i}"), active, position, cos, sin)
+            cache = state.child(f"layer{i}")
+            x = self.layer_step(layer.weights(), x, cache["k"], cache["v"], position, cos, sin, active)
         state.put("position", position + 1, active)
         return self.norm(x)

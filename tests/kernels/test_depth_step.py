@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kernels.numba.depth_step import depth_step as numba_depth_step
-from kernels.reference import DepthHeads, DepthLayer, DepthWeights, depth_step
+from kernels.reference import DepthHeads, DepthWeights, LayerWeights, depth_step
 from kernels.registry import IMPLEMENTATIONS, resolve
 
 D, HEADS, M, K, C, F, LAYERS = 48, 4, 80, 37, 16, 20, 2
@@ -18,7 +18,7 @@ def _weights() -> DepthWeights:
         return torch.randn(*shape, generator=generator) / shape[-1] ** 0.5
 
     layers = tuple(
-        DepthLayer(1 + rand(D), rand(3 * D, D), rand(D, D), 1 + rand(D), rand(2 * M, D), rand(D, M))
+        LayerWeights(1 + rand(D), rand(3 * D, D), rand(D, D), 1 + rand(D), rand(2 * M, D), rand(D, M))
         for _ in range(LAYERS)
     )
     heads = DepthHeads(
@@ -28,7 +28,7 @@ def _weights() -> DepthWeights:
 
 
 def _double(weights: DepthWeights) -> DepthWeights:
-    layers = tuple(DepthLayer(*(w.double() for w in layer)) for layer in weights.layers)
+    layers = tuple(LayerWeights(*(w.double() for w in layer)) for layer in weights.layers)
     return DepthWeights(weights.feed.double(), layers, DepthHeads(*(w.double() for w in weights.heads)))
 
 
