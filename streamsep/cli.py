@@ -1,0 +1,128 @@
+"""The command line's root: finds a command, imports only that one, turns failures into one line and an exit code.
+
+Exit codes: 0 done, 2 what the user can mend, 1 a fault of ours, 130 interrupted. No command's module is imported for
+``streamsep --help``: the one-line helps stand here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+import streamsep
+from streamsep.errors import StreamsepError
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command lives: a function, or a typer app of sub-commands, in ``module`` under ``attribute``."""
+
+    name: str
+    module: str
+    attribute: str
+    help: str
+    group: bool = False
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("separate", "streamsep.files.cli", "separate", "Separate songs into vocals, drums, bass and other."),
+    Command("demo", "streamsep.demo.cli", "demo", "Compose a song, separate it in real time, show how well it went."),
+    Command("models", "streamsep.doctor.cli", "models", "List the models that are here, with their scores."),
+    Command("doctor", "streamsep.doctor.cli", "doctor", "Check environment, devices and speed."),
+    Command("evaluate", "streamsep.evaluate.cli", "evaluate", "Measure separation against true stems."),
+    Command("data", "streamsep.data.cli", "app", "Make or import songs to train on.", group=True),
+    Command("train", "streamsep.train.cli", "app", "Train a codec or a language model.", group=True),
+)
+
+HELP = """Take music apart while it plays: vocals, drums, bass and other.
+
+\b
+Examples:
+  streamsep demo
+  streamsep separate song.mp3 -o stems
+  streamsep separate album/ -o karaoke --two-stems vocals --format mp3
+  streamsep doctor
+"""
+
+
+def build(wanted: Collection[str] = ()) -> typer.Typer:
+    """The root app. Commands named in ``wanted`` are real; the others stand in with their help alone."""
+    app = typer.Typer(
+        name="streamsep",
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for command in COMMANDS:
+        if command.name not in wanted:
+            app.command(command.name, help=command.help)(_stand_in)
+            continue
+        target = getattr(importlib.import_module(command.module), command.attribute)
+        if command.group:
+            app.add_typer(target, name=command.name, short_help=command.help)
+        else:
+            app.command(command.name, short_help=command.help)(target)
+    return app
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line on ``arguments`` (``sys.argv`` when None) and exit."""
+    given = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _terminate)  # so that a kill, too, removes what is half-written
+    try:
+        build(given)(given, prog_name="streamsep")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except StreamsepError as error:
+        if _debugging():
+            raise
+        print(f"streamsep: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        if _debugging():
+            raise
+        text = " ".join(str(error).split())
+        print(
+            f"streamsep: internal error, {type(error).__name__}: {text} (STREAMSEP_DEBUG=1 shows where).",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"streamsep {streamsep.__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Holds the options of ``streamsep`` itself; the eager callback has done all there is to do."""
+
+
+def _stand_in() -> None:
+    """Never runs: ``main`` makes every command that is named on the line a real one."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _debugging() -> bool:
+    return bool(os.environ.get("STREAMSEP_DEBUG"))

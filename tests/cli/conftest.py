@@ -1,0 +1,39 @@
+"""Runs the command line in this process: the model is imported once for all tests."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from streamsep.cli import main
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """``run("separate", song, "-o", out)`` → exit code, stdout, stderr of ``streamsep separate …``."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        code = left.value.code
+        return Result(code if isinstance(code, int) else int(code is not None), captured.out, captured.err)
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
