@@ -110,7 +110,7 @@ class StemFiles:
 
 def _check_targets(paths: dict[str, Path], source: Path, overwrite: bool) -> None:
     for path in paths.values():
-        if path.exists() and path.samefile(source):
+        if path.resolve() == source.resolve():
             raise OutputError(f"'{path}' would overwrite the song itself; choose another folder with -o.")
         if path.exists() and not overwrite:
             raise OutputError(f"'{path}' exists already; choose another folder with -o or allow --overwrite.")

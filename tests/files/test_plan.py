@@ -1,0 +1,47 @@
+"""Which files become songs, and where their stems go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamsep.files.plan import Song, plan
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_files_are_taken_as_named_whatever_their_suffix(tmp_path: Path) -> None:
+    touch(tmp_path / "a.xyz")
+    songs, failures = plan([tmp_path / "a.xyz"], tmp_path / "out")
+    assert songs == [Song(tmp_path / "a.xyz", tmp_path / "out" / "a")]
+    assert failures == []
+
+
+def test_songs_of_one_name_do_not_share_a_folder(tmp_path: Path) -> None:
+    sources = [tmp_path / "x" / "a.wav", tmp_path / "y" / "a.wav", tmp_path / "z" / "a.wav", tmp_path / "x" / "a.mp3"]
+    touch(*sources)
+    songs, _ = plan(sources, tmp_path / "out")
+    assert [song.folder.name for song in songs] == ["a", "a.wav", "a (2)", "a.mp3"]
+
+
+def test_a_name_of_dots_does_not_leave_the_folder(tmp_path: Path) -> None:
+    touch(tmp_path / "...wav")
+    songs, _ = plan([tmp_path / "...wav"], tmp_path / "out")
+    assert songs[0].folder == tmp_path / "out" / "song"
+
+
+def test_a_song_named_twice_is_separated_once(tmp_path: Path) -> None:
+    touch(tmp_path / "in" / "a.wav")
+    (tmp_path / "link.wav").symlink_to(tmp_path / "in" / "a.wav")
+    songs, _ = plan([tmp_path / "in", tmp_path / "in" / "a.wav", tmp_path / "link.wav"], tmp_path / "out")
+    assert len(songs) == 1
+
+
+def test_what_is_missing_is_a_failure_and_no_end(tmp_path: Path) -> None:
+    touch(tmp_path / "a.wav", tmp_path / "bare" / "notes.txt")
+    songs, failures = plan([tmp_path / "no.wav", tmp_path / "bare", tmp_path / "a.wav"], tmp_path / "out")
+    assert [song.source.name for song in songs] == ["a.wav"]
+    assert [failure.source.name for failure in failures] == ["no.wav", "bare"]
