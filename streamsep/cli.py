@@ -7,6 +7,7 @@ Exit codes: 0 done, 2 what the user can mend, 1 a fault of ours, 130 interrupted
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -80,6 +81,9 @@ def build(wanted: Collection[str] = ()) -> typer.Typer:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line on ``arguments`` (``sys.argv`` when None) and exit."""
     given = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a song's name must not end the run on a narrow terminal
     signal.signal(signal.SIGTERM, _terminate)  # so that a kill, too, removes what is half-written
     try:
         build(given)(given, prog_name="streamsep")

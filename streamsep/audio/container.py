@@ -13,13 +13,14 @@ from typing import BinaryIO
 # A streaming encoder that cannot seek back leaves one of these in a size field: it means "unknown", not "cut off".
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF - 36)
 _OGG_PAGE_MAX = 65_307  # bytes, RFC 3533
+_MP3_SLACK = 4_096  # bytes: encoders disagree about whether the first and the last frame count
 _XING_OFFSET_MAX = 36  # bytes from the start of an MPEG frame to its Xing or Info tag
 
 
 def missing_bytes(path: Path) -> int:
     """How many bytes the header declares that the file does not have; 0 when whole or when nobody can tell.
 
-    Ogg declares no size; a last page without its end mark counts as one missing byte.
+    Ogg declares the size of each page only: what its last page lacks is what is missing.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -29,9 +30,10 @@ def missing_bytes(path: Path) -> int:
         if magic[:4] == b"FORM" and magic[8:11] == b"AIF":
             return max(0, struct.unpack(">I", magic[4:8])[0] + 8 - size)
         if magic[:4] == b"OggS":
-            return 0 if _ogg_has_end(file, size) else 1
+            return _ogg_missing(file, size)
         if magic[:3] == b"ID3" or (len(magic) > 1 and magic[0] == 0xFF and magic[1] & 0xE0 == 0xE0):
-            return max(0, _mp3_end(file) - size)
+            missing = _mp3_end(file) - size
+            return missing if missing > _MP3_SLACK else 0
     return 0
 
 
@@ -67,16 +69,20 @@ def _wav_end(file: BinaryIO) -> int:
     return 0
 
 
-def _ogg_has_end(file: BinaryIO, size: int) -> bool:
+def _ogg_missing(file: BinaryIO, size: int) -> int:
+    """Bytes that the last page (RFC 3533) declares and does not have. A recorded stream may end without an end mark."""
     file.seek(max(0, size - 2 * _OGG_PAGE_MAX))
     tail = file.read()
     page = tail.rfind(b"OggS")
-    if page < 0 or len(tail) < page + 27:
-        return False
-    segments = tail[page + 26]
-    table = tail[page + 27 : page + 27 + segments]
-    complete = len(table) == segments and len(tail) >= page + 27 + segments + sum(table)
-    return complete and bool(tail[page + 5] & 4)
+    if page < 0:
+        return 1
+    header = tail[page : page + 27]
+    if len(header) < 27:
+        return 27 - len(header)
+    table = tail[page + 27 : page + 27 + header[26]]
+    if len(table) < header[26]:
+        return header[26] - len(table)
+    return max(0, page + 27 + len(table) + sum(table) - len(tail))
 
 
 def _mp3_end(file: BinaryIO) -> int:

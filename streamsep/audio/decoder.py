@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a sound file holds. ``samples`` (per channel) is None where only decoding can tell."""
+    """What a sound file holds. ``samples`` (per channel) is None where only decoding can tell; ``estimate`` may err."""
 
     path: Path
     rate: int  # Hz
     channels: int
     samples: int | None
     codec: str
+    estimate: int | None = None  # samples, for a progress bar
 
     @property
     def seconds(self) -> float | None:

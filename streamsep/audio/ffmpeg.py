@@ -51,10 +51,11 @@ class FFmpegDecoder:
         samples = None
         if stream.duration is not None and stream.time_base is not None:
             samples = round(stream.duration * stream.time_base * first.rate)
-        # Rate and channels of the decoded frame: the header of an HE-AAC stream tells half of the truth.
-        self.info = AudioInfo(path, first.rate, len(first.layout.channels), samples, stream.codec_context.name)
         # mp4 says where the padding of its last frame begins, but FFmpeg hands it out; others declare estimates.
         self._end = samples if "mp4" in self._container.format.name else None
+        # Rate and channels of the decoded frame: the header of an HE-AAC stream tells half of the truth.
+        rate, channels = self._layout
+        self.info = AudioInfo(path, rate, channels, self._end, stream.codec_context.name, estimate=samples)
         self._fifo = Fifo(self.info.channels)
         self._given = 0
         self._fifo.push(_to_float(first))

@@ -141,8 +141,7 @@ def _check_file(path: Path) -> None:
     if channels == 0:
         raise AudioError(f"'{path}' has 0 channels; streamsep takes 1 to {MAX_CHANNELS}.")
     if missing:
-        lack = "its last page" if missing == 1 else f"{missing} bytes"
-        raise AudioError(f"'{path}' is cut off: {lack} of what its header promises are missing; fetch it again.")
+        raise AudioError(f"'{path}' is cut off: at least {missing} bytes are missing at its end; fetch it again.")
 
 
 def _open_decoder(path: Path) -> Decoder:

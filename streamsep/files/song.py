@@ -57,10 +57,10 @@ class SongReport:
 
 
 def check_song(song: Song, options: SeparateOptions) -> int | None:
-    """Refuse early what cannot work, before any model is loaded. Returns the song's samples, None when unknown."""
+    """Refuse early what cannot work, before any model is loaded. Returns about how many samples there are."""
     with open_audio(song.source) as reader:
         StemFiles(song.folder, song.source, reader.rate, reader.channels, reader.info.samples, options)
-        return reader.info.samples
+        return reader.info.samples or reader.info.estimate
 
 
 def separate_song(

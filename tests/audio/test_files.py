@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import struct
 from pathlib import Path
 
@@ -113,6 +115,36 @@ def test_wav_of_unknown_size_as_pipes_write_it(tmp_path: Path) -> None:
     raw[4:8] = raw[40:44] = b"\xff\xff\xff\xff"
     path.write_bytes(raw)
     assert read_audio(path)[0].shape == (2, 4_410)
+
+
+def test_an_mp3_without_a_length_in_its_header_is_read_to_its_end(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp3", "libmp3lame", tune(3), 44_100)
+    raw = path.read_bytes()
+    start = raw.index(b"\xff\xfb", raw.index(b"Info") + 4)  # the second frame: what a cutter leaves
+    path.write_bytes(raw[start:])
+    assert read_audio(path)[0].shape[1] >= 3 * 44_100
+
+
+def test_an_ogg_stream_without_end_mark_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, tune(5).T, 44_100)
+    raw = path.read_bytes()
+    path.write_bytes(raw[: raw.rindex(b"OggS")])  # a recording that was stopped between two pages
+    assert 44_100 < read_audio(path)[0].shape[1] < 5 * 44_100
+
+
+def test_hours_are_read_in_constant_memory(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros(8_000), 8_000, subtype="PCM_16")
+    seconds = 4 * 3_600
+    raw = bytearray(path.read_bytes()[:44])
+    raw[4:8], raw[40:44] = struct.pack("<I", 36 + seconds * 16_000), struct.pack("<I", seconds * 16_000)
+    path.write_bytes(raw)
+    os.truncate(path, 44 + seconds * 16_000)  # sparse: silence that takes no room
+    with open_audio(path) as reader:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert sum(block.shape[1] for block in reader.blocks()) == seconds * 8_000
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB, of the 461 MB decoded
 
 
 def refusal(path: Path) -> str:

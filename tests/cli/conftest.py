@@ -22,15 +22,15 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """``run("separate", song, "-o", out)`` → exit code, stdout, stderr of ``streamsep separate …``."""
     before = signal.getsignal(signal.SIGTERM)
 
     def call(*arguments: object) -> Result:
-        capsys.readouterr()
+        capfd.readouterr()
         with pytest.raises(SystemExit) as left:
             main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         assert "Traceback" not in captured.err
         code = left.value.code
         return Result(code if isinstance(code, int) else int(code is not None), captured.out, captured.err)
