@@ -6,12 +6,13 @@ declares is compared with the size on disk, so that a broken download is refused
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 # A streaming encoder that cannot seek back leaves one of these in a size field: it means "unknown", not "cut off".
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF - 36)
+_MAX_CHUNKS = 1_000  # a file of zeros is a million empty chunks
 _OGG_PAGE_MAX = 65_307  # bytes, RFC 3533
 _MP3_SLACK = 4_096  # bytes: encoders disagree about whether the first and the last frame count
 _XING_OFFSET_MAX = 36  # bytes from the start of an MPEG frame to its Xing or Info tag
@@ -28,7 +29,7 @@ def missing_bytes(path: Path) -> int:
         if magic[:4] in (b"RIFF", b"RF64") and magic[8:12] == b"WAVE":
             return max(0, _wav_end(file) - size)
         if magic[:4] == b"FORM" and magic[8:11] == b"AIF":
-            return max(0, struct.unpack(">I", magic[4:8])[0] + 8 - size)
+            return max(0, int.from_bytes(magic[4:8], "big") + 8 - size)
         if magic[:4] == b"OggS":
             return _ogg_missing(file, size)
         if magic[:3] == b"ID3" or (len(magic) > 1 and magic[0] == 0xFF and magic[1] & 0xE0 == 0xE0):
@@ -43,30 +44,37 @@ def wav_channels(path: Path) -> int | None:
         magic = file.read(12)
         if magic[:4] not in (b"RIFF", b"RF64") or magic[8:12] != b"WAVE":
             return None
-        while len(head := file.read(8)) == 8:
-            name, size = head[:4], struct.unpack("<I", head[4:])[0]
+        for name, _ in _chunks(file):
             if name == b"fmt ":
                 body = file.read(4)
-                return int(struct.unpack("<H", body[2:4])[0]) if len(body) == 4 else None
-            file.seek(size + size % 2, 1)
+                return int.from_bytes(body[2:4], "little") if len(body) == 4 else None
     return None
 
 
 def _wav_end(file: BinaryIO) -> int:
     """Offset of the end of the data chunk as declared; 0 when unknown."""
     long_size = 0
-    file.seek(12)
-    while len(head := file.read(8)) == 8:
-        name, size = head[:4], struct.unpack("<I", head[4:])[0]
+    for name, size in _chunks(file):
         if name == b"ds64":
-            long_size = struct.unpack("<Q", file.read(size)[8:16])[0]
+            long_size = int.from_bytes(file.read(16)[8:16], "little")
         elif name == b"data":
             if size == 0xFFFFFFFF and long_size:
                 size = long_size
             return 0 if size in _UNKNOWN_SIZES else file.tell() + size
-        else:
-            file.seek(size + size % 2, 1)
     return 0
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Name and declared size of each RIFF chunk, with the file at the chunk's body."""
+    start = 12
+    for _ in range(_MAX_CHUNKS):
+        file.seek(start)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        size = int.from_bytes(head[4:], "little")
+        yield head[:4], size
+        start += 8 + size + size % 2
 
 
 def _ogg_missing(file: BinaryIO, size: int) -> int:
@@ -97,8 +105,8 @@ def _mp3_end(file: BinaryIO) -> int:
     for tag in (b"Xing", b"Info"):
         at = frame.find(tag)
         if at >= 0 and len(frame) >= at + 16:
-            flags = struct.unpack(">I", frame[at + 4 : at + 8])[0]
+            flags = int.from_bytes(frame[at + 4 : at + 8], "big")
             if flags & 2:  # the byte count is there; the frame count before it is optional
                 offset = at + 8 + (4 if flags & 1 else 0)
-                return start + max(0, at - _XING_OFFSET_MAX) + int(struct.unpack(">I", frame[offset : offset + 4])[0])
+                return start + max(0, at - _XING_OFFSET_MAX) + int.from_bytes(frame[offset : offset + 4], "big")
     return 0

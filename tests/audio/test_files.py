@@ -11,6 +11,8 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamsep.audio.files import open_audio, probe, read_audio
@@ -218,3 +220,34 @@ def test_unreadable_bytes_in_the_middle(tmp_path: Path) -> None:
     raw[len(raw) // 2 :] = bytes(len(raw) - len(raw) // 2)
     path.write_bytes(raw)
     assert "damaged" in refusal(path) or "cut off" in refusal(path)
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """One small good file of every kind, as bytes."""
+    folder, sound = tmp_path_factory.mktemp("whole"), tune(0.15)
+    for name in ("a.wav", "a.aiff", "a.flac", "a.ogg", "a.rf64"):
+        soundfile.write(folder / name, sound.T, 44_100)
+    for name, codec in (("a.m4a", "aac"), ("a.mp3", "libmp3lame")):
+        encode(folder / name, codec, sound, 44_100)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_broken_bytes_never_raise_anything_but_audio_errors(
+    tmp_path: Path, whole_files: dict[str, bytes], data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(sorted(whole_files)))
+    raw = bytearray(whole_files[name][: data.draw(st.integers(1, len(whole_files[name])))])
+    for _ in range(data.draw(st.integers(0, 6))):
+        # Headers matter most, so most flips go there.
+        raw[data.draw(st.integers(0, min(len(raw), 200) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / name).write_bytes(raw)
+    try:
+        sound, _ = read_audio(tmp_path / name)
+    except AudioError as error:
+        assert "\n" not in str(error)
+    else:
+        assert 1 <= sound.shape[0] <= 8
+        assert sound.shape[1] >= 1
