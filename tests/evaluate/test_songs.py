@@ -1,0 +1,79 @@
+"""Folders of stems: found, read, and refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from streamsep.config import STEMS
+from streamsep.errors import AudioError, OptionError
+from streamsep.evaluate.songs import find_songs, load_song
+from tests.sounds import tune
+
+
+def write(folder: Path, name: str, seconds: float = 0.5, rate: int = 48_000, channels: int = 2) -> np.ndarray:
+    folder.mkdir(parents=True, exist_ok=True)
+    sound = tune(seconds, rate, channels, seed=len(name))
+    soundfile.write(folder / name, sound.T, rate, subtype="FLOAT" if name.endswith("wav") else None)
+    return sound
+
+
+def test_a_song_is_its_stems_and_their_sum(tmp_path: Path) -> None:
+    vocals = write(tmp_path, "vocals.wav")
+    bass = write(tmp_path, "Bass.wav", seconds=0.25, channels=1)
+    write(tmp_path, "mixture.wav")
+    (found,) = find_songs(tmp_path)
+    song = load_song(found)
+    assert found.name == tmp_path.name and list(found.files) == ["vocals", "bass"]
+    np.testing.assert_array_equal(song.stems[0], vocals)
+    np.testing.assert_array_equal(song.stems[2, :, : bass.shape[1]], np.repeat(bass, 2, 0))
+    assert not song.stems[2, :, bass.shape[1] :].any() and not song.stems[[1, 3]].any()
+    np.testing.assert_array_equal(song.mixture, song.stems.sum(0))
+
+
+def test_rates_meet_at_48_khz_and_seconds_cut(tmp_path: Path) -> None:
+    write(tmp_path, "drums.flac", seconds=3, rate=44_100)
+    write(tmp_path, "other.ogg", seconds=3, rate=48_000)
+    (found,) = find_songs(tmp_path)
+    assert load_song(found).stems.shape == (len(STEMS), 2, 144_000)
+    assert load_song(found, seconds=1).stems.shape == (len(STEMS), 2, 48_000)
+
+
+def test_every_folder_with_a_stem_is_a_song(tmp_path: Path) -> None:
+    for name in ("b", "a", "more/c"):
+        write(tmp_path / name, "vocals.wav")
+    (tmp_path / "empty").mkdir()
+    assert [song.name for song in find_songs(tmp_path)] == ["a", "b", "more/c"]
+
+
+def test_what_holds_no_song_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="does not exist"):
+        find_songs(tmp_path / "nowhere")
+    with pytest.raises(OptionError, match="holds no song"):
+        find_songs(tmp_path)
+    write(tmp_path, "vocals.wav")
+    with pytest.raises(OptionError, match="is a file"):
+        find_songs(tmp_path / "vocals.wav")
+    write(tmp_path, "vocals.flac")
+    with pytest.raises(OptionError, match="vocals twice"):
+        find_songs(tmp_path)
+
+
+def test_silent_and_wide_songs_are_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "vocals.wav", np.zeros((100, 2)), 48_000)
+    with pytest.raises(AudioError, match="silent in all its stems"):
+        load_song(*find_songs(tmp_path))
+    write(tmp_path, "vocals.wav", channels=4)
+    with pytest.raises(AudioError, match="4 channels"):
+        load_song(*find_songs(tmp_path))
+
+
+def test_not_a_number_counts_as_silence(tmp_path: Path) -> None:
+    sound = np.full((100, 2), 0.5, np.float32)
+    sound[10], sound[20] = np.nan, np.inf
+    soundfile.write(tmp_path / "drums.wav", sound, 48_000, subtype="FLOAT")
+    stems = load_song(*find_songs(tmp_path)).stems
+    assert np.isfinite(stems).all() and not stems[1, :, [10, 20]].any()
