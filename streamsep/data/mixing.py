@@ -1,0 +1,168 @@
+"""Endless mixtures from a pool: batch ``step`` is a function of seed and step alone, so a resumed run sees the same.
+
+Half of the mixtures are songs as they are (a passage of one song), the rest are made of stems of different songs; every
+stem then gets its own level, side, colour and speed, and may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from streamsep.config import FRAME, SAMPLE_RATE, STEMS
+from streamsep.data.augment import random_placement, random_tilt, read_int16, tilt_and_place
+from streamsep.data.pool import PoolSong, open_pool
+from streamsep.errors import OptionError
+
+Sound = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class MixingConfig:
+    """Chances (0 to 1) and ranges of the random mixing. ``augment`` off gives passages of songs as they are."""
+
+    coherent: float = 0.45  # all stems from one song and place
+    real_weight: float = 0.3  # chance that a stem or song is a recorded one, where the pool has such
+    active_tries: int = 3  # places tried until a stem sounds there
+    dropout: tuple[float, float, float, float] = (0.12, 0.06, 0.08, 0.08)  # in the order of STEMS
+    gain_db: float = 3.0  # spread of a stem's level
+    far: float = 0.07  # chance that a stem is about 15 dB down instead
+    mono: float = 0.08
+    move: float = 0.4  # chance of another width, and of another balance
+    tilt: float = 0.4
+    speed: float = 0.4
+    speed_range: float = 0.12
+    loudness_db: tuple[float, float] = (-18.0, 6.0)
+    ceiling: float = 1.5  # a mixture's greatest peak
+    augment: bool = True
+
+
+@dataclass(frozen=True)
+class Take:
+    """Where a stem is read: ``step`` samples of the pool for each one given."""
+
+    song: int
+    start: int
+    step: float
+
+
+class MixingDataset:
+    """Batches of stems whose sum is the mixture.
+
+    ``batch(step)`` is float32 ``[batch, 4, 2, frames * 1920]`` in the order of ``STEMS``.
+    Raises OptionError for an empty pool, or when no song of it is long enough.
+    """
+
+    def __init__(
+        self,
+        pool_dirs: Sequence[str | Path],
+        frames: int,
+        batch: int,
+        seed: int,
+        real_weight: float | None = None,
+        config: MixingConfig | None = None,
+    ) -> None:
+        self.config = config or MixingConfig()
+        self.frames, self.batch_size, self.seed = frames, batch, seed
+        self.samples = frames * FRAME
+        # The longest read: the fastest speed, and room for interpolation.
+        self._reach = int(self.samples * (1 + self.config.speed_range)) + 8
+        found = open_pool([Path(folder) for folder in pool_dirs])
+        self.songs: list[PoolSong] = [song for song in found if song.stems.shape[2] >= self._reach]
+        if not self.songs:
+            seconds = self._reach / SAMPLE_RATE
+            raise OptionError(
+                f"no song of the pool lasts {seconds:.1f} s; compose longer songs or train on fewer frames."
+            )
+        real = self.config.real_weight if real_weight is None else real_weight
+        self._odds = [_odds(self.songs, stem, real) for stem in STEMS]
+        self._song_odds = _odds(self.songs, None, real)
+
+    def batch(self, step: int) -> Sound:
+        """Mixtures number ``step``; ``[batch, 4, 2, samples]``."""
+        out = np.empty((self.batch_size, len(STEMS), 2, self.samples), np.float32)
+        for index in range(self.batch_size):
+            self._mix(np.random.default_rng((self.seed, step, index)), out[index])
+        return out
+
+    def _mix(self, rng: Generator, out: Sound) -> None:
+        config = self.config
+        takes = self._one_song(rng) if not config.augment or rng.random() < config.coherent else self._many_songs(rng)
+        for index, take in enumerate(takes):
+            if config.augment and rng.random() < config.dropout[index]:
+                out[index] = 0
+                continue
+            read_int16(self.songs[take.song].stems[index], take.start, take.step, out[index])
+            if config.augment:
+                self._treat(rng, out[index])
+        if not config.augment:
+            return
+        gain = 10 ** (float(rng.uniform(*config.loudness_db)) / 20)
+        peak = float(np.max(np.abs(out.sum(0)))) * gain
+        out *= np.float32(gain * min(1.0, config.ceiling / max(peak, 1e-9)))
+
+    def _one_song(self, rng: Generator) -> list[Take]:
+        song = int(np.searchsorted(self._song_odds, rng.random(), side="right"))
+        take = Take(song, self._start(rng, song), self._speed(rng))
+        return [take] * len(STEMS)
+
+    def _many_songs(self, rng: Generator) -> list[Take]:
+        # One speed for all or one for each: both happen to listeners.
+        common = self._speed(rng) if rng.random() < 0.3 else None
+        takes: list[Take] = []
+        for index in range(len(STEMS)):
+            song = int(np.searchsorted(self._odds[index], rng.random(), side="right"))
+            start = self._start(rng, song)
+            for _ in range(self.config.active_tries):
+                if self._sounds(song, index, start):
+                    break
+                start = self._start(rng, song)
+            takes.append(Take(song, start, common if common is not None else self._speed(rng)))
+        return takes
+
+    def _sounds(self, song: int, stem: int, start: int) -> bool:
+        glance = self.songs[song].stems[stem, 0, start : start + self.samples : 199]
+        return int(np.count_nonzero(np.abs(glance.astype(np.int32)) > 100)) > len(glance) // 20
+
+    def _start(self, rng: Generator, song: int) -> int:
+        return int(rng.integers(0, self.songs[song].stems.shape[2] - self._reach + 1))
+
+    def _speed(self, rng: Generator) -> float:
+        if not self.config.augment or rng.random() >= self.config.speed:
+            return 1.0
+        return float(1 + rng.uniform(-1, 1) * self.config.speed_range)
+
+    def _treat(self, rng: Generator, x: Sound) -> None:
+        config = self.config
+        decibels = float(
+            rng.uniform(-20, -10) if rng.random() < config.far else np.clip(rng.normal(0, config.gain_db), -9, 7)
+        )
+        gain = np.float32(10 ** (decibels / 20))
+        pole, low, high = random_tilt(rng, SAMPLE_RATE) if rng.random() < config.tilt else (1.0, 1.0, 1.0)
+        tilt_and_place(x, pole, low, high, gain * random_placement(rng, config.mono, config.move))
+
+
+def _odds(songs: Sequence[PoolSong], stem: str | None, real_weight: float) -> NDArray[np.float64]:
+    """Cumulated chances of the songs: by length in which the stem sounds, recorded ones raised to ``real_weight``."""
+    weights = np.array([song.stems.shape[2] * _share(song, stem) for song in songs], np.float64)
+    recorded = np.array([song.meta.get("source") in ("real", "imported") for song in songs])
+    if weights[recorded].sum() > 0 and weights[~recorded].sum() > 0:
+        weights[recorded] *= real_weight / weights[recorded].sum()
+        weights[~recorded] *= (1 - real_weight) / weights[~recorded].sum()
+    if weights.sum() <= 0:  # nobody plays the stem: any song's silence will do
+        weights = np.ones(len(songs))
+    cumulated = np.cumsum(weights / weights.sum())
+    cumulated[-1] = 1.0
+    return cumulated
+
+
+def _share(song: PoolSong, stem: str | None) -> float:
+    if stem is None:
+        return 1.0
+    active = song.meta.get("active")
+    return float(active.get(stem, 1.0)) if isinstance(active, dict) else 1.0
