@@ -135,12 +135,13 @@ def _row(index: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _trusted_names(rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Libraries whose written pitches agree with the measured ones: there a missing or odd measure does no harm."""
+    """Libraries whose written pitches agree with what was measured: there a missing or odd measure does no harm."""
     gaps: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         if _sane(row.get("midi_pitch")) and _sane(row.get("f0_midi_est")):
-            gaps[str(row.get("library"))].append(abs(row["midi_pitch"] - row["f0_midi_est"]))
-    return {library for library, values in gaps.items() if float(np.mean(np.array(values) < 1.0)) > 0.7}
+            gaps[str(row.get("library") or "")].append(abs(row["midi_pitch"] - row["f0_midi_est"]))
+    doubtful = {library for library, values in gaps.items() if float(np.mean(np.array(values) < 1.0)) <= 0.7}
+    return {str(row.get("library") or "") for row in rows} - doubtful
 
 
 def _sane(pitch: Any) -> bool:

@@ -68,7 +68,7 @@ def compose_song(seed: int, seconds: float, bank: Bank | None = None, split: str
             dry, made[stem] = vocal_part(rng, plan, bank, samples)
         stems[STEMS.index(stem)] = treat(stem, dry, rng, plan, kicks)
     stems = mix_down(stems, _rng(seed, split, "levels"))
-    return Song(stems, _describe(seed, split, plan, made, stems))
+    return Song(stems, _describe(seed, split, bank is not None, plan, made, stems))
 
 
 def _rng(seed: int, split: str, purpose: str) -> Generator:
@@ -76,11 +76,12 @@ def _rng(seed: int, split: str, purpose: str) -> Generator:
     return np.random.default_rng((seed, _SALT[split], *purpose.encode()))
 
 
-def _describe(seed: int, split: str, plan: Plan, made: dict[str, Any], stems: Sound) -> dict[str, Any]:
+def _describe(seed: int, split: str, bank: bool, plan: Plan, made: dict[str, Any], stems: Sound) -> dict[str, Any]:
     return {
         "source": "composed",
         "seed": seed,
         "split": split,
+        "bank": bank,
         "seconds": round(stems.shape[2] / SAMPLE_RATE, 3),
         "bpm": round(plan.bpm, 2),
         "genre": plan.genre,

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from streamsep.config import SAMPLE_RATE, STEMS
-from streamsep.data.bank import Bank
-from streamsep.data.compose import active_fractions, compose_song
-from streamsep.data.pool import is_whole, write_song
+from streamsep.data.bank import SPLITS, Bank
+from streamsep.data.compose import MAX_SECONDS, MIN_SECONDS, active_fractions, compose_song
+from streamsep.data.pool import POOL_FORMATS, SONG_FILE, is_whole, sounds_of, write_song
 from streamsep.errors import OptionError
 
 Sound = NDArray[np.float32]
 
 PIECE_SECONDS = 40.0  # whole songs are cut into pieces of this length
 _MIN_PIECE = 8.0
+_SEEDS = 1_000_000  # songs that a seed can have
 
 
 @dataclass(frozen=True)
 class Job:
-    """One song to make: number ``index`` of a pool."""
+    """One song to make."""
 
     out: Path
-    index: int
     seed: int
     seconds: float
     split: str
@@ -54,30 +57,74 @@ def compose_dataset(
 ) -> int:
     """Compose ``songs`` songs into ``out``, song ``i`` from seed ``1000000 * seed + i``; returns how many were new.
 
-    ``bank`` is the path of an index, None for the synthesizers alone. Songs that are there already are kept.
-    ``progress(done, songs)`` is called after each. Raises what ``compose_song`` and ``write_song`` raise.
+    ``bank`` is the path of an index, None for the synthesizers alone. Songs that are there already are kept, so that
+    an interrupted run goes on. ``progress(done, songs)`` is called at the start and after each song.
+    Raises OptionError for options that make no sense or songs in ``out`` that other options made, and what
+    ``compose_song`` and ``write_song`` raise.
     """
-    if songs < 1:
-        raise OptionError(f"--songs {songs} makes no pool; give 1 or more.")
-    if not 0 <= seed < 100:
-        raise OptionError(f"--seed {seed} is outside 0 to 99.")
+    check_options(songs, seconds, seed, split, workers, format)
     if bank is not None:
         Bank.open(bank).split(split)  # says now, not from a worker, what is wrong with it
-    every = [Job(out, i, 1_000_000 * seed + i, seconds, split, format) for i in range(songs)]
-    missing = [job for job in every if not is_whole(out / job.name)]
+    every = [Job(out, _SEEDS * seed + i, seconds, split, format) for i in range(songs)]
+    missing = [job for job in every if not _exists(job, bank is not None)]
+    _clear_parts(missing)
     done = songs - len(missing)
     if progress is not None:
         progress(done, songs)
-    with _pool(bank, split, min(workers, len(missing))) as finished:
-        for _ in finished(missing):
-            done += 1
-            if progress is not None:
-                progress(done, songs)
+    try:
+        with _workers(bank, split, min(workers, len(missing))) as finished:
+            for _ in finished(missing):
+                done += 1
+                if progress is not None:
+                    progress(done, songs)
+    finally:
+        _clear_parts(missing)
     return len(missing)
 
 
+def check_options(songs: int, seconds: float, seed: int, split: str, workers: int, format: str) -> None:
+    """Raise OptionError for the first option that makes no sense."""
+    if not 1 <= songs <= _SEEDS:
+        raise OptionError(f"--songs {songs} is outside 1 to {_SEEDS}.")
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise OptionError(f"--seconds {seconds:g} is outside {MIN_SECONDS:g} to {MAX_SECONDS:g}.")
+    if seed < 0:
+        raise OptionError(f"--seed {seed} is negative; give 0 or more.")
+    if workers < 1:
+        raise OptionError(f"--workers {workers} makes nothing; give 1 or more.")
+    if split not in SPLITS:
+        raise OptionError(f"unknown split '{split}'; choose one of {', '.join(SPLITS)}.")
+    if format not in POOL_FORMATS:
+        raise OptionError(f"unknown format '{format}'; choose one of {', '.join(POOL_FORMATS)}.")
+
+
+def _exists(job: Job, with_bank: bool) -> bool:
+    """Whether the job's song stands there. Raises OptionError when it is another song of the same name."""
+    folder = job.out / job.name
+    if not is_whole(folder):
+        return False
+    wanted = {"seconds": round(round(job.seconds * SAMPLE_RATE) / SAMPLE_RATE, 3), "bank": with_bank}
+    try:
+        meta: Any = json.loads((folder / SONG_FILE).read_text("utf-8"))
+        same = all(meta[key] == value for key, value in wanted.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    if not same or not sounds_of(folder, job.format):
+        raise OptionError(f"'{folder}' was made with other options; choose another folder, or delete that one.")
+    return True
+
+
+def _clear_parts(jobs: list[Job]) -> None:
+    """Remove what processes that are no more have left half-written."""
+    names = {job.name for job in jobs}
+    for part in jobs[0].out.glob(".*.part") if jobs else ():
+        name, _, process = part.name[1 : -len(".part")].rpartition(".")
+        if name in names and process.isdigit() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(part, ignore_errors=True)
+
+
 @contextlib.contextmanager
-def _pool(bank: Path | None, split: str, workers: int) -> Iterator[Callable[[list[Job]], Iterator[str]]]:
+def _workers(bank: Path | None, split: str, workers: int) -> Iterator[Callable[[list[Job]], Iterator[str]]]:
     """A function that makes jobs' songs, in this process or in several."""
     if workers <= 1:
         worker = _Worker(bank, split)
@@ -103,7 +150,6 @@ _worker: list[_Worker] = []  # what a worker process keeps between jobs: its ban
 
 
 def _start(bank: Path | None, split: str) -> None:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     _worker[:] = [_Worker(bank, split)]
 
 
@@ -124,7 +170,7 @@ def real_songs(out: Path, bank: Bank, format: str = "npy") -> int:
         for number, piece in enumerate(pieces(stems)):
             folder = f"{name}_{number:02d}"
             if not is_whole(out / folder):
-                write_song(out, folder, piece, describe_real(name, piece, "real"), format)
+                write_song(out, folder, piece, describe_real(name, piece, "real", "train"), format)
             count += 1
     return count
 
@@ -140,12 +186,17 @@ def pieces(stems: Sound, seconds: float = PIECE_SECONDS) -> Iterator[Sound]:
             yield piece
 
 
-def describe_real(name: str, stems: Sound, source: str) -> dict[str, Any]:
+def describe_real(name: str, stems: Sound, source: str, split: str) -> dict[str, Any]:
     """The ``song.json`` of recorded stems."""
     return {
         "source": source,
         "title": name,
-        "split": "train",
+        "split": split,
         "seconds": round(stems.shape[2] / SAMPLE_RATE, 3),
         "active": active_fractions(stems),
     }
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -44,6 +44,11 @@ def is_whole(folder: Path) -> bool:
     return (folder / SONG_FILE).is_file()
 
 
+def sounds_of(folder: Path, format: str) -> bool:
+    """Whether the song ``folder`` holds its sounds in this format."""
+    return (folder / (STEMS_FILE if format == "npy" else f"mixture.{format}")).is_file()
+
+
 def write_song(out: Path, name: str, stems: Sound, meta: dict[str, Any], format: str = "npy") -> Path:
     """Write ``stems [4, 2, n]`` float32 as the song ``out/name``; returns its folder. An older one is replaced.
 
