@@ -66,7 +66,7 @@ def _active(rng: Generator, plan: Plan, always: bool) -> list[Section]:
 
 
 def _pad(rng: Generator, plan: Plan, instrument: Instrument, track: Track, always: bool) -> None:
-    low = int(rng.integers(45, 62))
+    low = int(rng.integers(33, 45) if rng.random() < 0.2 else rng.integers(45, 62))
     count = int(rng.integers(2, 5))
     for section in _active(rng, plan, always):
         for chord, start, end in _chords_in(plan, section):
@@ -75,7 +75,8 @@ def _pad(rng: Generator, plan: Plan, instrument: Instrument, track: Track, alway
 
 
 def _comp(rng: Generator, plan: Plan, instrument: Instrument, track: Track, always: bool) -> None:
-    low, count = int(rng.integers(48, 64)), int(rng.integers(2, 5))
+    low = int(rng.integers(36, 48) if rng.random() < 0.2 else rng.integers(48, 64))
+    count = int(rng.integers(2, 5))
     steps = [step / 4 for step in range(16) if rng.random() < (0.35 if step % 4 else 0.5)] or [0.0]
     length = float(rng.choice([0.2, 0.45, 0.9, 2.0]))
     for section in _active(rng, plan, always):

@@ -64,11 +64,13 @@ def treat(stem: str, dry: Sound, rng: Generator, plan: Plan, kicks: list[float])
     if rng.random() < space:
         long = rng.random() < (0.15 if stem == "drums" else 0.45)
         seconds = float(rng.uniform(1.2, 3.0)) if long else float(rng.uniform(0.2, 1.0))
-        wet = float(rng.uniform(0.08, 0.55)) * (0.6 if long else 1.0) * (0.5 if stem == "drums" else 1.0)
+        wet = float(rng.uniform(0.04, 0.5)) * (0.6 if long else 1.0) * (0.5 if stem == "drums" else 1.0)
         x = reverb(x, room(rng, seconds), wet)
     if kicks and rng.random() < ducking:
         x = pump(x, kicks, float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.12, 0.4)))
-    if stem != "bass":
+    if stem == "vocals" and rng.random() < 0.5:  # a lead stands in the middle more often than not
+        x = place(x, 0.0, float(rng.uniform(0.0, 0.5)))
+    elif stem != "bass":
         x = place(x, float(np.clip(rng.normal(0, 0.1), -0.6, 0.6)), float(rng.uniform(0.6, 1.4)))
     elif rng.random() < 0.8:
         x = place(x, 0.0, 0.0)
