@@ -38,6 +38,10 @@ class PoolSong:
     meta: dict[str, Any]
     stems: NDArray[np.int16]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process maps the file anew; a pickled map would carry all its samples."""
+        return _open_song, (self.path,)
+
 
 def is_whole(folder: Path) -> bool:
     """Whether a song stands there. The description is written before the rename, so that one look is enough."""

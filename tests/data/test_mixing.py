@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,12 @@ def test_shape_and_determinism(pool: Path) -> None:
     assert np.array_equal(resumed.batch(7), batch)  # no steps before it: a resumed run
     assert not np.array_equal(first.batch(8), batch)
     assert not np.array_equal(MixingDataset([pool], 25, 3, seed=6).batch(7), batch)
+
+
+def test_a_dataset_goes_to_another_process_without_its_samples(pool: Path) -> None:
+    dataset = MixingDataset([pool], 20, 2, seed=1)
+    sent = pickle.dumps(dataset)
+    assert len(sent) < 20_000 and np.array_equal(pickle.loads(sent).batch(2), dataset.batch(2))
 
 
 def test_items_do_not_depend_on_the_batch_size(pool: Path) -> None:
