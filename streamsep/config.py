@@ -54,12 +54,15 @@ class CodecConfig:
     acoustic_codebooks: int = 4
     codebook_size: int = 512
     code_dim: int = 64
-    dim: int = 192
+    dim: int = 192  # semantic path
+    acoustic_dim: int = 128  # acoustic encoder and decoder
+    band_width: int = 8  # channels a trunk band has where bins are folded in and out
     semantic_layers: int = 2
     encoder_layers: int = 2
     decoder_layers: int = 4
     ff_mult: int = 2
     kernel: int = 5
+    quantizer_dropout: float = 0.25  # of training frames: decoded from fewer codebooks
 
     @property
     def codebooks(self) -> int:

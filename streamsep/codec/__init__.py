@@ -1,0 +1,1 @@
+"""Tokens ↔ sound: STFT, envelopes, residual vector quantizers, decoder."""

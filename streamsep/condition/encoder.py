@@ -1,0 +1,93 @@
+"""Mixture spectrum → band tokens for the guide head, and one vector a frame for the language model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from streamsep.condition.conformer import Conformer
+from streamsep.condition.features import BandEmbedding, spectral_features
+from streamsep.config import LOOKAHEADS, TRUNK_BANDS, ConditionConfig
+from streamsep.streaming import State, StreamModule
+
+MAX_LOOKAHEAD = max(LOOKAHEADS)
+
+
+def lookahead_frames(index: Tensor) -> Tensor:
+    """Index into ``LOOKAHEADS`` → frames."""
+    return index + min(LOOKAHEADS)
+
+
+def shift_frames(x: Tensor, frames: Tensor) -> Tensor:
+    """Delay ``x`` [B, N, T, D] by ``frames`` [B] along T (zeros come in; a negative delay gives zeros throughout).
+
+    A negative delay would need frames that have not been heard, so those items get none at all.
+    """
+    t = torch.arange(x.shape[2], device=x.device)[None] - frames[:, None]  # [B, T]
+    index = t.clamp(0, x.shape[2] - 1)[:, None, :, None].expand_as(x)
+    known = (t >= 0) & (frames >= 0)[:, None]
+    return torch.gather(x, 2, index) * known[:, None, :, None].to(x.dtype)
+
+
+class ConditionEncoder(StreamModule):
+    """Features → band embedding + lookahead embedding → Conformer.
+
+    At time t the encoder works on behalf of frame t-k: the embedding of k tells it so, and ``target`` hands the heads
+    the embedded features of that frame (zeros for k = -1, which has not been heard yet).
+    """
+
+    def __init__(self, cfg: ConditionConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.embed = BandEmbedding(cfg.dim)
+        self.lookahead = nn.Embedding(len(LOOKAHEADS), cfg.dim)
+        self.conformer = Conformer(cfg)
+
+    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
+        state = State(slots)
+        state.add("recent", MAX_LOOKAHEAD, TRUNK_BANDS, self.cfg.dim, device=device)
+        state.nest("conformer", self.conformer.init_state(slots, device))
+        return state
+
+    def forward(self, spectrum: Tensor, level: Tensor, lookahead: Tensor) -> tuple[Tensor, Tensor]:
+        """Whole sequences.
+
+        Args:
+            spectrum: [B, T, 2, 2, 961] complex: mid/side, subframe, bin.
+            level: [B, T] mean square from the level tracker.
+            lookahead: [B] int64 index into ``LOOKAHEADS``.
+
+        Returns:
+            ``tokens`` and ``target``, both [B, 30, T, dim].
+        """
+        b, t = level.shape
+        features = spectral_features(spectrum.flatten(0, 1), level.flatten())
+        x = self.embed(features).unflatten(0, (b, t)).transpose(1, 2)
+        tokens = self.conformer(x + self.lookahead(lookahead)[:, None, None])
+        return tokens, shift_frames(x, lookahead_frames(lookahead))
+
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, spectrum: Tensor, level: Tensor, lookahead: Tensor, state: State, active: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """One frame: ``spectrum`` [B, 2, 2, 961], ``level`` [B] → ``tokens`` and ``target`` [B, 30, dim]."""
+        x = self.embed(spectral_features(spectrum, level))
+        history = torch.cat([x[:, None], state["recent"]], 1)  # [B, 1 + MAX, N, D], newest first
+        frames = lookahead_frames(lookahead)
+        slot = torch.arange(x.shape[0], device=x.device)
+        target = history[slot, frames.clamp(min=0)] * (frames >= 0)[:, None, None].to(x.dtype)
+        state.put("recent", history[:, :-1], active)
+        tokens = self.conformer.step(x + self.lookahead(lookahead)[:, None], state.child("conformer"), active)
+        return tokens, target
+
+
+class ConditionPool(nn.Module):
+    """Band tokens of a frame → the vector ``c_t``: [..., 30, dim] → [..., out_dim]."""
+
+    def __init__(self, cfg: ConditionConfig, width: int = 8) -> None:
+        super().__init__()
+        self.narrow = nn.Parameter(torch.randn(TRUNK_BANDS, cfg.dim, width) * cfg.dim**-0.5)
+        self.out = nn.Linear(TRUNK_BANDS * width, cfg.out_dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        narrow = torch.einsum("...nd,ndw->...nw", tokens, self.narrow.to(tokens.dtype))
+        return self.out(narrow.flatten(-2))

@@ -1,0 +1,1 @@
+"""The whole net as one streaming module, and its files."""

@@ -1,0 +1,90 @@
+"""A model's folder: ``config.json`` and ``model.safetensors``. Knows files and names; knows nothing of training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from streamsep.config import ModelConfig
+from streamsep.errors import OutputError, StreamsepError
+from streamsep.model.net import Net
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+_COPIES = "lm.tables."  # the language model's copy of the codec's code vectors is made again on loading
+_MEND = "copy the model again or install streamsep again."
+
+
+def save_model(folder: Path | str, net: Net, dtype: torch.dtype = torch.float16) -> None:
+    """Write ``net`` to ``folder``, floating point numbers as ``dtype``. Raises OutputError when it cannot be written."""
+    folder = Path(folder)
+    tensors = {
+        name: _packed(tensor.detach().cpu(), dtype).contiguous()
+        for name, tensor in net.state_dict().items()
+        if not name.startswith(_COPIES)
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG).write_text(net.config.to_json() + "\n")
+        save_file(tensors, folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"'{folder}' cannot be written: {error}.") from error
+
+
+def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Net:
+    """Read a net, in float32 and ready to run. Raises StreamsepError for files that are missing or do not fit."""
+    folder = Path(folder)
+    config = _read_config(folder / CONFIG)
+    tensors = _read_tensors(folder / WEIGHTS)
+    try:
+        with torch.random.fork_rng(devices=[]):  # what the new net draws is written over
+            net = Net(config)
+        _fill(net, tensors)
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise StreamsepError(f"'{folder / WEIGHTS}' does not fit its {CONFIG} ({first}); {_MEND}") from error
+    return net.eval().requires_grad_(False).to(device)
+
+
+def _packed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Floating point numbers as ``dtype``, unless they are too large for it: a quantizer counts how often it was used."""
+    if not tensor.is_floating_point() or tensor.abs().amax() > torch.finfo(dtype).max:
+        return tensor
+    return tensor.to(dtype)
+
+
+def _fill(net: Net, tensors: dict[str, Tensor]) -> None:
+    wanted = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith(_COPIES)}
+    for name in wanted.keys() ^ tensors.keys():
+        raise ValueError(f"{'it lacks' if name in wanted else 'it has an unknown'} '{name}'")
+    for name, tensor in wanted.items():
+        if tensor.shape != tensors[name].shape:
+            raise ValueError(f"'{name}' is {list(tensors[name].shape)}, not {list(tensor.shape)}")
+        if not torch.isfinite(tensors[name]).all():
+            raise ValueError(f"'{name}' holds numbers that are not finite")
+    net.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in tensors.items()}, strict=False)
+    net.share_tables()
+
+
+def _read_config(path: Path) -> ModelConfig:
+    try:
+        return ModelConfig.from_dict(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError as error:
+        raise StreamsepError(f"'{path.parent}' is no model: it has no {CONFIG}; {_MEND}") from error
+    except OSError as error:
+        raise StreamsepError(f"'{path}' cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StreamsepError(f"'{path}' is damaged: it describes no model; {_MEND}") from error
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise StreamsepError(f"'{path.parent}' is no model: it has no {WEIGHTS}; {_MEND}") from error
+    except (OSError, SafetensorError, ValueError) as error:
+        raise StreamsepError(f"'{path}' is damaged: it is no safetensors file; {_MEND}") from error

@@ -1,0 +1,1 @@
+"""Masks or decoded spectra → the sound of stems."""

@@ -1,0 +1,51 @@
+"""Mask renderer: stems as soft masks on the mixture's own spectrum.
+
+Stems keep the mixture's phase and stereo image and sum to the delayed mixture, because the masks sum to one over stems
+and analysis followed by synthesis is the identity. Knows masks and columns; nothing of how masks came about.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from streamsep.codec.stft import ISTFT
+from streamsep.condition.bands import band_of_bin
+from streamsep.condition.features import mid_side
+from streamsep.streaming import State, StreamModule
+
+
+def to_bins(masks: Tensor) -> Tensor:
+    """Band masks [..., 120] → bin masks [..., 961]."""
+    return masks.index_select(-1, band_of_bin(masks.device))
+
+
+class MaskRenderer(StreamModule):
+    """Masks and mixture columns of a frame → 1920 samples a stem, 960 samples behind the frame."""
+
+    delay = 960  # samples, of the overlap-add
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.istft = ISTFT()
+
+    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
+        state = State(slots)
+        state.nest("istft", self.istft.init_state(slots, device))
+        return state
+
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, masks: Tensor, spectrum: Tensor, state: State, active: Tensor | None = None
+    ) -> Tensor:
+        """One frame.
+
+        Args:
+            masks: [B, S, 2 sides, 2 subframes, 120], summing to one over S.
+            spectrum: [B, 2 sides, 2 subframes, 961] complex mid/side columns of the same frame.
+
+        Returns:
+            [B, S, 2 channels, 1920] left/right.
+        """
+        stems = to_bins(masks) * spectrum.unsqueeze(1)
+        wave = self.istft.step(stems, state.child("istft"), active)
+        return mid_side(wave, 2)

@@ -1,0 +1,62 @@
+"""Stage 1: trunk and guide head, by the energy of what their masks get wrong. Knows masks; knows nothing of codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from streamsep.codec.stft import STFT
+from streamsep.config import LOOKAHEADS
+from streamsep.model.trunk import Trunk
+from streamsep.train.batches import spectra
+from streamsep.train.losses import band_statistics, error_energy, spectral_loss, window_snr_loss
+from streamsep.train.recipe import StageConfig
+from streamsep.train.stage import draw_lookahead
+from streamsep.train.validation import ValidationSongs, align_frames
+
+SNR_WINDOW = 25  # frames: one second
+
+
+class GuideStage:
+    """Trains a :class:`Trunk`. Scores: SI-SDR improvement of the guide's masks at lookahead 0 (and others beside it)."""
+
+    def __init__(self, module: Trunk, config: StageConfig, valid: ValidationSongs | None) -> None:
+        self.module, self.config, self.valid = module, config, valid
+        self.stft = STFT()
+
+    def loss(self, waves: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        self.stft.to(waves.device)
+        spectrum = spectra(waves, self.stft)
+        lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
+        masks = self.module(spectrum.mixture, lookahead).logits.softmax(2)
+        mixture, valid = align_frames(spectrum.mixture, lookahead)
+        stems, _ = align_frames(spectrum.stems, lookahead)
+        with torch.no_grad():
+            stats = band_statistics(mixture, stems)
+        error = error_energy(masks, stats)
+        snr, detail = window_snr_loss(error, stats, valid, SNR_WINDOW), spectral_loss(error, stats, valid)
+        weight = self.config.options.get("detail", 10.0)
+        return snr + weight * detail, {"snr": float(snr.detach()), "detail": float(detail.detach())}
+
+    def masks(self, mixture: Tensor, k: int) -> Tensor:
+        """Spectrum [B, T, 2, 2, 961] → masks by frame [B, T, S, 2, 2, 120] of lookahead ``k``."""
+        lookahead = torch.full((mixture.shape[0],), LOOKAHEADS.index(k), device=mixture.device)
+        masks = self.module(mixture, lookahead).logits.softmax(2)
+        return torch.roll(masks, -k, 1)  # step t speaks of frame t - k; the edge frames are cut off when scored
+
+    def score(self) -> dict[str, float]:
+        if self.valid is None:
+            return {"score": 0.0}
+        found = {k: self.valid.improvement(lambda mixture, k=k: self.masks(mixture, k)) for k in (0, -1, 2)}
+        names = {f"k{k}": found[k]["mean"] for k in (-1, 2)}
+        return {"score": found[0]["mean"], **{s: v for s, v in found[0].items() if s != "mean"}, **names}
+
+    def picture(self, path: Path) -> None:
+        if self.valid is not None:
+            self.valid.picture(path, lambda mixture: self.masks(mixture, 0))
+
+    def sample(self, path: Path) -> None:
+        if self.valid is not None:
+            self.valid.sample(path.with_suffix(".flac"), lambda mixture: self.masks(mixture, 0))

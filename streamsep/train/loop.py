@@ -1,0 +1,148 @@
+"""The training loop: steps, averages, checkpoints, log. Knows stages by their protocol; knows nothing of music."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from streamsep.train.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from streamsep.train.ema import EMA
+from streamsep.train.muon import Muon, split_parameters
+from streamsep.train.recipe import StageConfig
+from streamsep.train.stage import Stage
+
+Log = Callable[[str], None]
+LAST, BEST = "last.pt", "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a run ended: its best score, and the losses that were logged, by step."""
+
+    step: int
+    best: float
+    losses: dict[int, float]
+
+
+def learning_rate(step: int, config: StageConfig) -> float:
+    """Share of the full rate at ``step``: warm-up, constant, linear to zero."""
+    left = (config.steps - step) / max(1.0, config.decay * config.steps)
+    return max(0.0, min(1.0, (step + 1) / max(1, config.warmup), left))
+
+
+class Trainer:
+    """Trains one stage in ``folder``; goes on from ``last.pt`` when that is there.
+
+    Step ``n`` depends on the weights, the seed and ``n`` alone, so a run that was killed goes on as if it had not been.
+    """
+
+    def __init__(self, stage: Stage, config: StageConfig, folder: Path, log: Log = print) -> None:
+        self.stage, self.config, self.folder, self.log = stage, config, folder, log
+        folder.mkdir(parents=True, exist_ok=True)
+        self.accelerator = Accelerator()
+        self.device = self.accelerator.device
+        self.ema = EMA(stage.module, config.ema)
+        self.optimizers = self._optimizers()
+        self.step, self.best = 0, -float("inf")
+        self.losses: dict[int, float] = {}
+        if (folder / LAST).is_file():
+            self._resume(load_checkpoint(folder / LAST))
+
+    def run(self, batches: Callable[[int], Iterator[Tensor]]) -> Outcome:
+        """Train to the end. ``batches(step)`` yields the waves of step, step + 1, …"""
+        config, writer = self.config, SummaryWriter(self.folder / "log")
+        began, first = time.monotonic(), self.step
+        source = batches(self.step)
+        while self.step < config.steps:
+            parts = self._train_step(next(source))
+            self.step += 1
+            if self.step % config.log_every == 0:
+                self._report(parts, writer, began, first)
+            last = self.step == config.steps
+            if self.step % config.score_every == 0 or last:
+                self._score(writer)
+            if self.step % config.save_every == 0 or last:
+                save_checkpoint(self.folder / LAST, self._state())
+        writer.close()
+        return Outcome(self.step, self.best, self.losses)
+
+    def _train_step(self, waves: Tensor) -> dict[str, float]:
+        generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + self.step)
+        self.stage.module.train()
+        loss, parts = self.stage.loss(waves.to(self.device), generator)
+        self.accelerator.backward(loss)
+        trained = [p for p in self.stage.module.parameters() if p.requires_grad]
+        norm = float(torch.nn.utils.clip_grad_norm_(trained, self.config.clip))
+        scale = learning_rate(self.step, self.config)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = scale * self.config.lr
+            if norm == norm:  # a step with an undefined gradient is left out
+                optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.ema.update(self.stage.module)
+        return {"loss": float(loss.detach()), **parts, "grad": norm, "rate": scale * self.config.lr}
+
+    def _report(self, parts: dict[str, float], writer: SummaryWriter, began: float, first: int) -> None:
+        pace = (time.monotonic() - began) / max(1, self.step - first)
+        left = pace * (self.config.steps - self.step)
+        self.losses[self.step] = parts["loss"]
+        for name, value in parts.items():
+            writer.add_scalar(f"train/{name}", value, self.step)
+        text = "  ".join(f"{name} {value:.4g}" for name, value in parts.items())
+        self.log(f"step {self.step}/{self.config.steps}  {text}  {pace:.2f} s/step, {left / 60:.0f} min left")
+
+    def _score(self, writer: SummaryWriter) -> None:
+        module = self.stage.module
+        self.ema.swap(module)
+        module.eval()
+        with torch.no_grad():
+            scores = self.stage.score()
+            self.stage.picture(self.folder / f"step{self.step:06d}.png")
+            self.stage.sample(self.folder / f"step{self.step:06d}.flac")
+        for name, value in scores.items():
+            writer.add_scalar(f"valid/{name}", value, self.step)
+        chosen = scores["score"] > self.best
+        if chosen:
+            self.best = scores["score"]
+            save_weights(self.folder / BEST, module)
+        self.ema.swap(module)
+        text = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
+        self.log(f"valid {self.step}/{self.config.steps}  {text}{'  (best so far)' if chosen else ''}")
+
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        c = self.config
+        module = self.stage.module.to(self.device)
+        matrices, others = split_parameters(module) if c.muon else ([], [p for p in module.parameters() if p.requires_grad])
+        found: list[torch.optim.Optimizer] = []
+        if matrices:
+            found.append(Muon(matrices, c.lr, weight_decay=c.weight_decay))
+        if others:
+            found.append(torch.optim.AdamW(others, c.lr, betas=(0.9, 0.98), weight_decay=c.weight_decay, fused=True))
+        return found
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "best": self.best,
+            "losses": self.losses,
+            "module": self.stage.module.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        self.step, self.best, self.losses = state["step"], state["best"], state["losses"]
+        self.stage.module.load_state_dict(state["module"])
+        self.ema.load_state_dict(state["ema"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.log(f"going on from step {self.step}, best score {self.best:.3f}")

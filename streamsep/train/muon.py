@@ -1,0 +1,67 @@
+"""Muon: momentum whose update is made orthogonal, for the matrices inside a net. Knows matrices, no schedules.
+
+After Keller Jordan's Muon (2024), with its Newton-Schulz iteration and the scale of "Muon is scalable for LLM training"
+(arXiv 2502.16982), so that the learning rate means what it means for AdamW. In float32 throughout: ``torch.optim.Muon``
+iterates in bfloat16, which is slow on processors without matrix units for it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+_A, _B, _C = 3.4445, -4.7750, 2.0315  # quintic that pulls singular values to about one in five steps
+
+
+def orthogonalize(x: Tensor, steps: int = 5) -> Tensor:
+    """``[..., m, n]`` → about U·Vᵀ of its singular value decomposition U·S·Vᵀ."""
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon with Nesterov momentum and decoupled weight decay, for parameters of two axes."""
+
+    def __init__(
+        self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(list(params), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+            for p in group["params"]:
+                if p.grad is not None:
+                    by_shape[p.shape].append(p)
+            for shape, params in by_shape.items():
+                updates = orthogonalize(torch.stack([self._momentum(p, group["momentum"]) for p in params]))
+                scale = 0.2 * max(shape) ** 0.5
+                for p, update in zip(params, updates, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * scale)
+
+    def _momentum(self, p: nn.Parameter, momentum: float) -> Tensor:
+        assert p.grad is not None
+        state = self.state[p]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(p)
+        state["momentum"].lerp_(p.grad, 1 - momentum)
+        return p.grad.lerp(state["momentum"], momentum)
+
+
+def split_parameters(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """(matrices of ``nn.Linear`` layers, everything else that is trained): for Muon and for AdamW."""
+    matrices: list[nn.Parameter] = []
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear) and layer.weight.requires_grad:
+            matrices.append(layer.weight)
+    known = {id(p) for p in matrices}
+    return matrices, [p for p in module.parameters() if p.requires_grad and id(p) not in known]

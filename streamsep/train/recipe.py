@@ -1,0 +1,85 @@
+"""A recipe: every number of a model and of its training, in one TOML file. Knows names and types; trains nothing."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from streamsep.config import CodecConfig, ConditionConfig, LMConfig, ModelConfig
+from streamsep.errors import OptionError
+
+RECIPES = Path(__file__).with_name("recipes")
+STAGES: tuple[str, ...] = ("guide", "codec", "lm")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage of training.
+
+    ``schedule``: warm-up over ``warmup`` steps, then constant, then down to zero over the last ``decay`` share of all.
+    ``lookahead_odds``: how often lookahead -1, 0, 1 and 2 are trained.
+    """
+
+    steps: int = 1_000
+    batch: int = 8
+    frames: int = 75
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 50
+    decay: float = 0.3
+    clip: float = 1.0
+    ema: float = 0.998
+    muon: bool = True
+    seed: int = 1
+    log_every: int = 10
+    save_every: int = 100
+    score_every: int = 200
+    lookahead_odds: tuple[float, float, float, float] = (0.2, 0.4, 0.2, 0.2)
+    real_weight: float = 0.3  # chance that a song or stem is a recorded one
+    options: dict[str, float] = field(default_factory=dict)  # what only this stage knows
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model and the stages that make its weights."""
+
+    model: ModelConfig
+    stages: dict[str, StageConfig]
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a shipped recipe by name, or a TOML file by path.
+
+    Raises OptionError when there is none or it does not hold what it should.
+    """
+    path = RECIPES / f"{name}.toml"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(each.stem for each in RECIPES.glob("*.toml")))
+        raise OptionError(f"unknown recipe '{name}'; choose one of {known}, or give the path of a TOML file.")
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        model = raw.get("model", {})
+        return Recipe(
+            ModelConfig(
+                name=model.get("name", path.stem),
+                codec=_fill(CodecConfig, model.get("codec", {})),
+                condition=_fill(ConditionConfig, model.get("condition", {})),
+                lm=_fill(LMConfig, model.get("lm", {})),
+            ),
+            {stage: _fill(StageConfig, raw.get(stage, {})) for stage in STAGES},
+        )
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise OptionError(f"the recipe '{path}' cannot be read: {error}.") from error
+
+
+def _fill(kind: type[T], raw: dict[str, Any]) -> T:
+    known = {each.name for each in fields(kind)}  # pyright: ignore[reportArgumentType]
+    for name in raw:
+        if name not in known:
+            raise ValueError(f"unknown entry '{name}'; there are {', '.join(sorted(known))}")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})
