@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamsep.codec.blocks import ConvNeXt
@@ -68,7 +69,7 @@ class AcousticPath(StreamModule):
         last[:, 1:] = spectrum[:, :-1, 0, -1]
         features = acoustic_features(spectrum.flatten(0, 1), last.flatten(0, 1), level.flatten())
         x = self.enter(self.fold(features).flatten(1)).unflatten(0, level.shape)
-        return self.leave(self.norm(self.blocks(x)))
+        return self._leave(self.blocks(x))
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, spectrum: Tensor, level: Tensor, state: State, active: Tensor | None = None
@@ -77,4 +78,9 @@ class AcousticPath(StreamModule):
         features = acoustic_features(spectrum, state["last"], level)
         state.put("last", spectrum[:, 0, -1], active)
         x = self.enter(self.fold(features).flatten(1))
-        return self.leave(self.norm(self.blocks.step(x, state.child("blocks"), active)))
+        return self._leave(self.blocks.step(x, state.child("blocks"), active))
+
+    def _leave(self, x: Tensor) -> Tensor:
+        """Latents of unit RMS: they cannot run away from the codebooks that follow them."""
+        latent = self.leave(self.norm(x)).float()
+        return F.rms_norm(latent, latent.shape[-1:])

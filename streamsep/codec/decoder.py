@@ -26,6 +26,7 @@ from streamsep.streaming import State, StreamModule
 CHANNELS = 9
 _SIDE_SHARE = 0.1  # of a band's power, before anything is learned
 _MOST_DETAIL = 6.0  # nepers
+_MOST_HOLD = 0.99  # below one, so that a phase that faded out always comes back
 _FAINTEST = 1e-10  # power of a bin relative to the level, -100 dB
 
 
@@ -153,7 +154,7 @@ class Decoder(StreamModule):
         return Parts(
             magnitude=amplitude.unsqueeze(-3) * torch.stack([detail[..., 0], detail[..., 1]], -3),
             turn=pair(out[..., 2:4]),
-            hold=torch.sigmoid(out[..., 4]),
+            hold=_MOST_HOLD * torch.sigmoid(out[..., 4]),
             fresh=pair(out[..., 5:7]),
             side=pair(out[..., 7:9]),
         )

@@ -119,7 +119,7 @@ class Codec(StreamModule):
         return self.decode_step(self.encode_step(spectrum, level, state, active), level, state, active)
 
     def _counts(self, codebooks: int | None) -> tuple[int, int]:
-        """Semantic and acoustic codebooks among the first ``codebooks``. Raises ValueError when there are not so many."""
+        """Semantic and acoustic codebooks among the first ``codebooks``. Raises ValueError for an impossible number."""
         count = self.cfg.codebooks if codebooks is None else codebooks
         if not 1 <= count <= self.cfg.codebooks:
             raise ValueError(f"the codec has 1 to {self.cfg.codebooks} codebooks, not {count}")

@@ -18,7 +18,7 @@ def quietness(level: Tensor) -> Tensor:
 
 
 def unit(z: Tensor, quiet: Tensor | float = 1e-6) -> Tensor:
-    """``z`` complex → its direction, shrunk to zero where ``|z|`` is below ``quiet``. Its gradient is finite at zero."""
+    """``z`` complex → its direction, shrunk to zero where ``|z|`` is below ``quiet``. Gradients are finite at zero."""
     magnitude = (z.real.square() + z.imag.square() + 1e-20).sqrt()
     return z / (magnitude + quiet)
 

@@ -70,7 +70,7 @@ class ResidualVQ(nn.Module):
     """``codebooks`` tables of ``size`` vectors of ``dim`` numbers.
 
     Args:
-        decay: memory of the running means, per training batch.
+        decay: memory of the running means, per training batch; it grows to this from next to nothing.
         restart: an entry used less than this fraction of the mean is dead and gets a new place.
         dropout: fraction of training rows whose latent is made from a random number of codebooks, at least one, so
             that fewer codebooks decode well.
@@ -78,7 +78,7 @@ class ResidualVQ(nn.Module):
 
     vectors: Tensor  # [Q, K, C]
     counts: Tensor  # [Q, K] running weight of the rows that each entry serves
-    ready: Tensor  # [] bool: the codebooks have been started
+    updates: Tensor  # [] int64: training batches seen; 0 when the codebooks have not been started
 
     def __init__(
         self, codebooks: int, size: int, dim: int, decay: float = 0.98, restart: float = 0.1, dropout: float = 0.0
@@ -88,7 +88,7 @@ class ResidualVQ(nn.Module):
         start = torch.randn(codebooks, size, dim, generator=torch.Generator().manual_seed(0))
         self.register_buffer("vectors", start * 0.5 ** torch.arange(codebooks)[:, None, None])
         self.register_buffer("counts", torch.ones(codebooks, size))
-        self.register_buffer("ready", torch.tensor(False))
+        self.register_buffer("updates", torch.tensor(0))
 
     @property
     def codebooks(self) -> int:
@@ -104,8 +104,10 @@ class ResidualVQ(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             rows = x.reshape(-1, x.shape[-1]).float()
             heft = torch.ones_like(rows[:, 0]) if weight is None else weight.reshape(-1).float()
-            if self.training and not self.ready:
-                self._start(rows.detach(), heft)
+            if self.training:
+                if not self.updates:
+                    self._start(rows.detach(), heft)
+                self.updates += 1
             return self._quantize(x, rows, heft)
 
     def _quantize(self, x: Tensor, rows: Tensor, weight: Tensor) -> Quantized:
@@ -121,8 +123,9 @@ class ResidualVQ(nn.Module):
             loss = loss + (residual.square().mean(-1) * weight).sum()
             latent = latent + (chosen if used is None else chosen * (used > q)[:, None])
             codes.append(code)
-        # Relative to the latents' own power, so that shrinking them does not pay.
-        power = (rows.detach().square().mean(-1) * weight).sum()
+        # Relative to the latents' own spread: neither shrinking them nor a large common offset pays.
+        mean = (rows * weight[:, None]).sum(0) / weight.sum().clamp(min=1e-6)
+        power = ((rows - mean).detach().square().mean(-1) * weight).sum()
         latent = rows + (latent - rows).detach()
         return Quantized(
             torch.stack(codes, -1).view(*x.shape[:-1], -1),
@@ -147,16 +150,16 @@ class ResidualVQ(nn.Module):
             table, count = k_means(rows, weight, self.vectors.shape[1])
             self.vectors[q], self.counts[q] = table, count
             rows = rows - table[nearest(rows, table)]
-        self.ready.fill_(True)
 
     @torch.no_grad()
     def _move(self, q: int, rows: Tensor, codes: Tensor, chosen: Tensor, weight: Tensor) -> None:
         """Advance codebook ``q``. Running sums need no buffer of their own: they are counts times vectors."""
         count, total = _tally(rows, codes, weight, self.vectors.shape[1])
-        old = self.counts[q]
-        new = self.decay * old + (1 - self.decay) * count
+        # A young encoder moves fast, and what does not follow is left without rows: the memory grows with age.
+        decay = torch.clamp((1 + self.updates) / (10 + self.updates), max=self.decay)
+        new = decay * self.counts[q] + (1 - decay) * count
         table = self.vectors[q]
-        table = table + (1 - self.decay) * (total - count[:, None] * table) / new.clamp(min=1e-6)[:, None]
+        table = table + (1 - decay) * (total - count[:, None] * table) / new.clamp(min=1e-6)[:, None]
         mean = new.mean()
         dead = new < self.restart * mean
         fresh = _badly_served(rows, chosen, weight, len(new))

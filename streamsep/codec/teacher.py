@@ -49,7 +49,7 @@ def harmonicity(spectrum: Tensor, level: Tensor) -> Tensor:
 
     Returns [..., 2 subframes] in 0 … 1.
     """
-    low = column_power(spectrum[..., :_VOICE_BINS]).sqrt()
+    low = (column_power(spectrum[..., :_VOICE_BINS]) + 1e-20).sqrt()
     correlation = torch.fft.irfft(low, 2 * (_VOICE_BINS - 1))
     quiet = 1e-3 * (level * BINS).sqrt()[..., None]
     peak = correlation[..., _SHORTEST_LAG:_LONGEST_LAG].amax(-1)

@@ -72,19 +72,38 @@ class TimeAttention(StreamModule):
         """``x`` [B, N, dim] → the same shape; keys and values live in a ring of W frames."""
         b, n, d = x.shape
         q, k, v = self.qkv(self.norm(x)).view(b, n, 3, self.heads, self.head_dim).unbind(2)
-        position = state["position"]
-        slot = torch.arange(b, device=x.device)
-        cell = position % self.window
-        keep = None if active is None else ~active
-        for name, new in (("key", k), ("value", v)):
-            if keep is not None:
-                new = torch.where(keep[:, None, None, None], state[name][slot, :, :, cell], new)
-            state[name][slot, :, :, cell] = new
-        age = (position[:, None] - torch.arange(self.window, device=x.device)) % self.window  # [B, W]
-        bias = self.distance[:, age].transpose(0, 1).masked_fill((age > position[:, None])[:, None], float("-inf"))
-        y = masked_softmax_attention(q.unsqueeze(3), state["key"], state["value"], bias[:, None, :, None])
-        state.put("position", position + 1, active)
+        if b == 1 and active is None and x.device.type == "cpu":
+            bias = self._remember_alone(k, v, state)
+        else:
+            bias = self._remember(k, v, state, active)
+        y = masked_softmax_attention(q.unsqueeze(3), state["key"], state["value"], bias)
+        state.put("position", state["position"] + 1, active)
         return x + self.out(y.reshape(b, n, d))
+
+    def _remember(self, k: Tensor, v: Tensor, state: State, active: Tensor | None) -> Tensor:
+        """Write ``k`` and ``v`` [B, N, H, d] into the rings; returns the bias of their cells, [B, 1, H, 1, W]."""
+        position = state["position"]
+        slot = torch.arange(k.shape[0], device=k.device)
+        cell = position % self.window
+        for name, new in (("key", k), ("value", v)):
+            if active is not None:
+                new = torch.where(active[:, None, None, None], new, state[name][slot, :, :, cell])
+            state[name][slot, :, :, cell] = new
+        age = (position[:, None] - torch.arange(self.window, device=k.device)) % self.window  # [B, W]
+        bias = self.distance[:, age].transpose(0, 1).masked_fill((age > position[:, None])[:, None], float("-inf"))
+        return bias[:, None, :, None]
+
+    def _remember_alone(self, k: Tensor, v: Tensor, state: State) -> Tensor:
+        """The same for one stream on a CPU, where a plain slice is much cheaper than an index."""
+        position = int(state["position"])
+        cell = position % self.window
+        state["key"][:, :, :, cell] = k
+        state["value"][:, :, :, cell] = v
+        # Ages run down from `cell` to 0, then from W - 1 down to what is oldest.
+        bias = torch.cat([self.distance[:, : cell + 1].flip(1), self.distance[:, cell + 1 :].flip(1)], 1)
+        if position < self.window - 1:
+            bias[:, position + 1 :] = float("-inf")
+        return bias[None, None, :, None]
 
 
 class TimeConvolution(StreamModule):

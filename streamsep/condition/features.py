@@ -1,4 +1,4 @@
-"""What the net hears of a mixture: level-free log spectra of mid and side, and where the sound sits between left and right."""
+"""What the net hears of a mixture: level-free log spectra of mid and side, and where the sound sits between the two."""
 
 from __future__ import annotations
 

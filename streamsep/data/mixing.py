@@ -34,9 +34,9 @@ class MixingConfig:
     far: float = 0.07  # chance that a stem is about 15 dB down instead
     mono: float = 0.08
     move: float = 0.4  # chance of another width, and of another balance
-    tilt: float = 0.4
-    speed: float = 0.4
-    speed_range: float = 0.12
+    tilt: float = 0.6
+    speed: float = 0.6
+    speed_range: float = 0.2
     loudness_db: tuple[float, float] = (-18.0, 6.0)
     ceiling: float = 1.5  # a mixture's greatest peak
     augment: bool = True

@@ -101,7 +101,13 @@ class Separator:
         return out
 
 
-def load(model: str | Path = "tiny", device: str = "cpu", render: str = MASK, decode: str = FUSED) -> Separator:
+def load(
+    model: str | Path = "tiny",
+    device: str = "cpu",
+    render: str = MASK,
+    decode: str = FUSED,
+    threads: int | None = None,
+) -> Separator:
     """Load a model.
 
     Args:
@@ -109,6 +115,8 @@ def load(model: str | Path = "tiny", device: str = "cpu", render: str = MASK, de
         device: ``cpu`` or ``cuda``.
         render: ``mask`` (stems sum to the mixture) or ``codec`` (the decoder's own sound).
         decode: what makes the masks: ``fused``, ``soft``, ``hard`` or ``guide``.
+        threads: of torch, for the whole process. One when None: a frame's products are too small to be shared, and
+            threads that wait for a busy core make single frames late (measured: 1.3 s at worst).
 
     Raises StreamsepError when one of them is unknown, missing or damaged.
     """
@@ -118,6 +126,7 @@ def load(model: str | Path = "tiny", device: str = "cpu", render: str = MASK, de
     folder = find_model(model)
     if device == "cuda" and not torch.cuda.is_available():
         raise StreamsepError("CUDA was asked for, but torch finds no CUDA device here; use the device cpu.")
+    torch.set_num_threads(1 if threads is None else threads)
     net = load_model(folder, device)
     net.lm.select_kernels(device)
     separator = Separator(net, render, decode)
@@ -136,8 +145,8 @@ def find_model(model: str | Path, shipped: Path = SHIPPED) -> Path:
     if (shipped / text).is_dir():
         raise StreamsepError(f"the weights of '{text}' are missing in '{shipped / text}'; install streamsep again.")
     names = sorted(path.parent.name for path in shipped.glob(f"*/{WEIGHTS}"))
-    known = f"choose {', '.join(names)} or" if names else "give"
-    raise StreamsepError(f"unknown model '{text}'; {known} the path of a model's folder.")
+    known = f"choose {', '.join(names)} or " if names else ""
+    raise StreamsepError(f"unknown model '{text}'; {known}give the path of a model's folder.")
 
 
 def _warm_up(separator: Separator) -> None:

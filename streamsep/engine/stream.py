@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamsep.audio.blocks import from_stereo, to_stereo
+from streamsep.audio.blocks import to_stereo
 from streamsep.audio.framer import Fifo
 from streamsep.audio.resample import ResampleStream, output_length
 from streamsep.audio.sanitize import ABSURD
@@ -34,9 +34,9 @@ class Stream:
     Attributes:
         latency: samples at the stream's rate after which a sample's stems are there, whatever the blocks.
         codes: with ``keep_codes``, the tokens [S, Q] of every frame from the first one that was emitted: frame 0, at
-            lookahead -1 frame 1. After ``flush`` no frame lies wholly past the end. Emptied by ``reset``.
+            lookahead -1 frame 1. After ``flush`` none lies wholly past the end. Emptied by ``reset``.
 
-    A stem's samples that are not finite, or absurdly loud, in the input count as silence.
+    Samples that are not finite, or absurdly loud, count as silence.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Stream:
         self._ready.push(sound)
 
     def _take(self) -> Sound:
-        """What may leave: with ``align`` all that is ready, but never sound ahead of its input; else as much as came."""
+        """What may leave: with ``align`` all that is ready, but never ahead of its input; else as much as came."""
         ready = len(self._ready)
         count = min(ready, self._pushed - self._given) if self._align else self._pushed - self._given
         self._given += count
@@ -178,7 +178,7 @@ class Stream:
         return rest
 
     def _named(self, sound: Sound) -> dict[str, dict[str, Sound]]:
-        shaped = sound.reshape(-1, len(STEMS), self.channels, sound.shape[1])
+        shaped = sound.reshape(len(self._settings.decodes), len(STEMS), self.channels, sound.shape[1])
         return {
             name: {stem: np.ascontiguousarray(part[index]) for index, stem in enumerate(STEMS)}
             for name, part in zip(self._settings.decodes, shaped, strict=True)

@@ -15,18 +15,30 @@ from streamsep.errors import OutputError, StreamsepError
 from streamsep.model.net import Net
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+_SCALES = ":scale"
 _COPIES = "lm.tables."  # the language model's copy of the codec's code vectors is made again on loading
 _MEND = "copy the model again or install streamsep again."
 
 
-def save_model(folder: Path | str, net: Net, dtype: torch.dtype = torch.float16) -> None:
-    """Write ``net`` to ``folder``, floating point numbers as ``dtype``. Raises OutputError when it cannot be written."""
+def save_model(folder: Path | str, net: Net, dtype: torch.dtype = torch.float16, int8: tuple[str, ...] = ()) -> None:
+    """Write ``net`` to ``folder``.
+
+    Args:
+        dtype: of what is stored of floating point numbers.
+        int8: prefixes of names (``lm.temporal``) whose matrices are stored in bytes, with one scale a row.
+
+    Raises OutputError when it cannot be written.
+    """
     folder = Path(folder)
-    tensors = {
-        name: _packed(tensor.detach().cpu(), dtype).contiguous()
-        for name, tensor in net.state_dict().items()
-        if not name.startswith(_COPIES)
-    }
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in net.state_dict().items():
+        if name.startswith(_COPIES):
+            continue
+        tensor = tensor.detach().cpu()
+        if tensor.is_floating_point() and tensor.dim() > 1 and name.startswith(int8):
+            tensors[name], tensors[name + _SCALES] = _bytes(tensor)
+        else:
+            tensors[name] = _packed(tensor, dtype).contiguous()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).write_text(net.config.to_json() + "\n")
@@ -43,15 +55,33 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Net:
     try:
         with torch.random.fork_rng(devices=[]):  # what the new net draws is written over
             net = Net(config)
-        _fill(net, tensors)
+        _fill(net, _unpacked(tensors))
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
         first = str(error).strip().splitlines()[0]
         raise StreamsepError(f"'{folder / WEIGHTS}' does not fit its {CONFIG} ({first}); {_MEND}") from error
     return net.eval().requires_grad_(False).to(device)
 
 
+def _bytes(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrix [..., I] → int8 of the same shape and the scales [..., 1] float32 of its rows."""
+    scale = (tensor.abs().amax(-1, keepdim=True) / 127).clamp(min=1e-12)
+    return (tensor / scale).round().to(torch.int8), scale
+
+
+def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Bytes times their rows' scales; everything else as it is."""
+    plain = {name: tensor for name, tensor in tensors.items() if not name.endswith(_SCALES)}
+    for name, tensor in tensors.items():
+        matrix = name.removesuffix(_SCALES)
+        if matrix != name:
+            if matrix not in plain:
+                raise ValueError(f"it lacks '{matrix}'")
+            plain[matrix] = plain[matrix] * tensor
+    return plain
+
+
 def _packed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """Floating point numbers as ``dtype``, unless they are too large for it: a quantizer counts how often it was used."""
+    """Floating point numbers as ``dtype``, unless too large for it: a quantizer counts how often it was used."""
     if not tensor.is_floating_point() or tensor.abs().amax() > torch.finfo(dtype).max:
         return tensor
     return tensor.to(dtype)

@@ -21,7 +21,7 @@ def frame_power(spectrum: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TrunkOutput:
-    """``tokens`` [B, 30, T, dim] (or [B, 30, dim] from a step), ``level`` [B, T] ([B]), ``logits`` [B, T, S, 2, 2, 120]."""
+    """``tokens`` [B, 30, T, dim], ``level`` [B, T], ``logits`` [B, T, S, 2, 2, 120]; a step gives them without T."""
 
     tokens: Tensor
     level: Tensor
@@ -44,7 +44,7 @@ class Trunk(StreamModule):
         return state
 
     def forward(self, spectrum: Tensor, lookahead: Tensor) -> TrunkOutput:
-        """``spectrum`` [B, T, 2, 2, 961] complex mid/side columns, ``lookahead`` [B] int64 index into ``LOOKAHEADS``."""
+        """``spectrum`` [B, T, 2, 2, 961] complex mid/side, ``lookahead`` [B] int64 index into ``LOOKAHEADS``."""
         level = self.level(frame_power(spectrum))
         tokens, target = self.encoder(spectrum, level, lookahead)
         b, _, t, _ = tokens.shape

@@ -26,7 +26,7 @@ class GuideStage:
         self.module, self.config, self.valid = module, config, valid
         self.stft = STFT()
 
-    def loss(self, waves: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         self.stft.to(waves.device)
         spectrum = spectra(waves, self.stft)
         lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
@@ -49,14 +49,14 @@ class GuideStage:
     def score(self) -> dict[str, float]:
         if self.valid is None:
             return {"score": 0.0}
-        found = {k: self.valid.improvement(lambda mixture, k=k: self.masks(mixture, k)) for k in (0, -1, 2)}
+        found = {k: self.valid.improvement(self.masks(song.mixture, k) for song in self.valid) for k in (0, -1, 2)}
         names = {f"k{k}": found[k]["mean"] for k in (-1, 2)}
         return {"score": found[0]["mean"], **{s: v for s, v in found[0].items() if s != "mean"}, **names}
 
     def picture(self, path: Path) -> None:
         if self.valid is not None:
-            self.valid.picture(path, lambda mixture: self.masks(mixture, 0))
+            self.valid.picture(path, self.masks(next(iter(self.valid)).mixture, 0))
 
     def sample(self, path: Path) -> None:
         if self.valid is not None:
-            self.valid.sample(path.with_suffix(".flac"), lambda mixture: self.masks(mixture, 0))
+            self.valid.sample(path, self.masks(next(iter(self.valid)).mixture, 0))

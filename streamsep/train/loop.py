@@ -75,9 +75,11 @@ class Trainer:
         return Outcome(self.step, self.best, self.losses)
 
     def _train_step(self, waves: Tensor) -> dict[str, float]:
-        generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + self.step)
+        seed = 1_000_003 * self.config.seed + self.step
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         self.stage.module.train()
-        loss, parts = self.stage.loss(waves.to(self.device), generator)
+        loss, parts = self.stage.loss(waves.to(self.device), generator, self.step / self.config.steps)
         self.accelerator.backward(loss)
         trained = [p for p in self.stage.module.parameters() if p.requires_grad]
         norm = float(torch.nn.utils.clip_grad_norm_(trained, self.config.clip))

@@ -10,10 +10,16 @@ import torch
 from torch import Tensor
 
 from streamsep.data.mixing import MixingDataset
+from streamsep.codec.model import Codec
+from streamsep.model.checkpoint import save_model
+from streamsep.model.net import Net
 from streamsep.model.trunk import Trunk
 from streamsep.train.batches import batches
+from streamsep.train.checkpoint import load_weights
+from streamsep.train.codec import CodecStage
 from streamsep.train.guide import GuideStage
-from streamsep.train.loop import Log, Outcome, Trainer
+from streamsep.train.lm import LMStage
+from streamsep.train.loop import BEST, Log, Outcome, Trainer
 from streamsep.train.recipe import Recipe, StageConfig, load_recipe
 from streamsep.train.stage import Stage
 from streamsep.train.validation import ValidationSongs
@@ -48,7 +54,18 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     def source(step: int) -> Iterator[Tensor]:
         return batches(data, step, options.background)
 
-    return trainer.run(source)
+    outcome = trainer.run(source)
+    if stage == "lm":
+        export(recipe, options.out, options.out / "model")
+        log(f"the model is in {options.out / 'model'}")
+    return outcome
+
+
+def export(recipe: Recipe, out: Path, folder: Path) -> None:
+    """The best weights of the stages in ``out``, put together as a model that ``streamsep.load`` reads."""
+    net = Net(recipe.model)
+    load_weights(out / "lm" / BEST, net)
+    save_model(folder, net)
 
 
 Make = Callable[[Recipe, StageConfig, ValidationSongs | None, Path], Stage]
@@ -58,4 +75,15 @@ def _guide(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, o
     return GuideStage(Trunk(recipe.model.condition), config, valid)
 
 
-STAGES: dict[str, Make] = {"guide": _guide}
+def _codec(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, out: Path) -> Stage:
+    return CodecStage(Codec(recipe.model.codec), config, valid)
+
+
+def _lm(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, out: Path) -> Stage:
+    net = Net(recipe.model)
+    load_weights(out / "guide" / BEST, net.trunk)
+    load_weights(out / "codec" / BEST, net.codec)
+    return LMStage(net, config, valid)
+
+
+STAGES: dict[str, Make] = {"guide": _guide, "codec": _codec, "lm": _lm}

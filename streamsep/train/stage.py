@@ -19,8 +19,14 @@ class Stage(Protocol):
         """All parameters of it that require a gradient are trained."""
         ...
 
-    def loss(self, waves: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        """``waves`` [B, 4 stems, 2, n] → loss and what the log shows. All randomness comes from ``generator``."""
+    def loss(
+        self, waves: Tensor, generator: torch.Generator, progress: float = 0.0
+    ) -> tuple[Tensor, dict[str, float]]:
+        """``waves`` [B, 4 stems, 2, n] → loss and what the log shows.
+
+        Randomness comes from ``generator`` (on the CPU) or from torch's own, which the loop seeds for every step;
+        ``progress`` is the share of all steps that is done.
+        """
         ...
 
     def score(self) -> dict[str, float]:

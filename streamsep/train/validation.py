@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,8 @@ from streamsep.evaluate.scores import Row, SongScorer, total_summary
 from streamsep.evaluate.songs import TrueStems
 from streamsep.lm.lookahead import targets
 from streamsep.render.mask import to_bins
-from streamsep.train.batches import spectra
+from streamsep.train.batches import Spectra, spectra
 
-Masks = Callable[[Tensor], Tensor]
 EDGE = 3  # frames at either end that some lookahead does not cover
 
 
@@ -45,20 +44,28 @@ class ValidationSongs:
         frames = min(self.frames, stems.shape[2] // FRAME)
         return torch.from_numpy(stems[:, :, : frames * FRAME].astype(np.float32) / 32_768)[None].to(self.device)
 
-    def render(self, waves: Tensor, masks: Masks) -> Tensor:
-        """True stems → estimated stems [4, 2, n - 960], aligned with the beginning."""
+    def __iter__(self) -> Iterator[Spectra]:
+        """Spectra of each song, a batch of one."""
+        for index in range(len(self.songs)):
+            yield spectra(self.waves(index), self.stft)
+
+    def render(self, waves: Tensor, masks: Tensor) -> Tensor:
+        """True stems and masks by frame [1, T, S, 2, 2, 120] → estimated stems [4, 2, n - 960]."""
         mixture = spectra(waves, self.stft).mixture
-        found = to_bins(masks(mixture)) * mixture.unsqueeze(2)  # [1, T, S, 2, 2, 961]
+        found = to_bins(masks) * mixture.unsqueeze(2)  # [1, T, S, 2, 2, 961]
         columns = found.permute(0, 2, 3, 1, 4, 5).flatten(3, 4)
         return mid_side(self.istft(columns), 2)[0, ..., HOP:]
 
-    def improvement(self, masks: Masks) -> dict[str, float]:
-        """Median SI-SDR improvement over active seconds of all songs, a stem, and ``mean`` over the stems."""
+    def improvement(self, masks: Iterable[Tensor]) -> dict[str, float]:
+        """Median SI-SDR improvement over active seconds, a stem, and ``mean`` over the stems.
+
+        ``masks``: of each song in turn, by frame, [1, T, S, 2, 2, 120].
+        """
         scores = []
         cut = EDGE * FRAME
-        for index in range(len(self.songs)):
+        for index, found in enumerate(masks):
             waves = self.waves(index)
-            estimate = self.render(waves, masks)[..., cut:-cut].cpu().numpy()
+            estimate = self.render(waves, found)[..., cut:-cut].cpu().numpy()
             true: Sound = waves[0, ..., : -HOP][..., cut:-cut].cpu().numpy()
             scorer = SongScorer(TrueStems(self.songs[index].name, true, true.sum(0)))
             scorer.add(Row("model", 0), dict(zip(STEMS, estimate, strict=True)))
@@ -66,7 +73,7 @@ class ValidationSongs:
         row = next(row for row in total_summary(scores) if row["estimate"] == "model")
         return {stem: float(value) for stem, value in row["improvement"].items() if value is not None}
 
-    def picture(self, path: Path, masks: Masks) -> None:
+    def picture(self, path: Path, masks: Tensor) -> None:
         """Spectrograms of the first song: true stems above, estimated below."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -84,7 +91,7 @@ class ValidationSongs:
                 axis.set_axis_off()
         FigureCanvasAgg(figure).print_figure(path, dpi=70)
 
-    def sample(self, path: Path, masks: Masks) -> None:
+    def sample(self, path: Path, masks: Tensor) -> None:
         """The first song's estimated stems, one after the other."""
         sound = torch.cat(list(self.render(self.waves(0), masks)), -1).cpu().numpy()
         with AudioWriter(path, SAMPLE_RATE, 2, format="flac", bits="16", overwrite=True) as writer:

@@ -1,4 +1,4 @@
-"""Level tracker, band-split Conformer, encoder, guide: steps equal the sequence, nothing hears the future, slots are alone."""
+"""Level, Conformer, encoder, guide: steps equal the sequence, nothing hears the future, slots are alone."""
 
 from __future__ import annotations
 

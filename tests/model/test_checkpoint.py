@@ -40,6 +40,22 @@ def test_half_precision_is_half_as_large_and_loads_as_float32(tmp_path: Path) ->
         torch.testing.assert_close(again.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
 
 
+def test_bytes_for_the_parts_that_bear_it(tmp_path: Path) -> None:
+    net = small_net()
+    save_model(tmp_path, net, int8=("lm.temporal", "codec.acoustic"))
+    stored = load_file(tmp_path / WEIGHTS)
+    assert stored["lm.temporal.layers.0.mlp.down.weight"].dtype == torch.int8
+    assert stored["lm.temporal.norm.weight"].dtype == torch.float16
+    again = load_model(tmp_path).state_dict()
+    for name, tensor in net.state_dict().items():
+        peak = float(tensor.abs().max()) if tensor.is_floating_point() else 0.0
+        torch.testing.assert_close(again[name], tensor, atol=max(1e-3, peak / 250), rtol=1e-3)
+    del stored["lm.temporal.layers.0.mlp.down.weight"]
+    save_file(stored, tmp_path / WEIGHTS)
+    with pytest.raises(StreamsepError, match="it lacks 'lm.temporal.layers.0.mlp.down.weight'"):
+        load_model(tmp_path)
+
+
 def test_loading_leaves_the_random_numbers_alone(tmp_path: Path) -> None:
     save_model(tmp_path, small_net())
     torch.manual_seed(1)

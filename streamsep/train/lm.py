@@ -1,0 +1,156 @@
+"""Stage 3: the language model on a trained trunk and codec, and the fusion of its tokens with the guide.
+
+Exposure bias is treated three ways. The past is corrupted and dropped (``streamsep.lm.corrupt``). Half of every batch
+is fed codes of the same frame that the model chose itself; there the only loss is that of the masks. And checkpoints
+are chosen by free-running SI-SDR.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from streamsep.codec.stft import STFT
+from streamsep.condition.guide import log_masks
+from streamsep.config import LOOKAHEADS
+from streamsep.lm import corrupt_history, history, targets
+from streamsep.model.fuse import guide_envelopes, token_masks
+from streamsep.model.net import Net, delay
+from streamsep.train.batches import Spectra, spectra
+from streamsep.train.codec import encode_stems
+from streamsep.train.guide import SNR_WINDOW
+from streamsep.train.losses import BandStatistics, band_statistics, error_energy, spectral_loss, window_snr_loss
+from streamsep.train.recipe import StageConfig
+from streamsep.train.stage import draw_lookahead
+from streamsep.train.validation import ValidationSongs, align_frames
+
+SPAN = SNR_WINDOW  # frames of each sequence that the depth transformer is trained on
+SCORED: tuple[str, ...] = ("soft", "guide", "fused")
+
+
+class LMStage:
+    """Trains pool, language model and fusion of a :class:`Net`; trunk and codec stay as they are."""
+
+    def __init__(self, module: Net, config: StageConfig, valid: ValidationSongs | None) -> None:
+        self.module, self.config, self.valid = module, config, valid
+        self.stft = STFT()
+        module.trunk.requires_grad_(False)
+        module.codec.requires_grad_(False)
+        module.share_tables()
+        module.lm.select_kernels()
+
+    def loss(
+        self, waves: Tensor, generator: torch.Generator, progress: float = 0.0
+    ) -> tuple[Tensor, dict[str, float]]:
+        net, found = self.module, spectra(waves, self.stft.to(waves.device))
+        net.trunk.eval()
+        net.codec.eval()
+        acoustic = float(torch.rand((), generator=generator)) < self.config.options.get("acoustic_share", 0.0)
+        books = net.codec.cfg.codebooks if acoustic else net.codec.cfg.semantic_codebooks
+        lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
+        with torch.no_grad():
+            trunk = net.trunk(found.mixture, lookahead)
+            codes, valid = targets(encode_stems(net.codec, found.stems, trunk.level, books), lookahead)
+            level = delay(trunk.level, lookahead, 1e-9)
+            guide = guide_envelopes(log_masks(trunk.logits), delay(found.mixture, lookahead), level)
+            span = self._span(lookahead, codes.shape[1], generator)
+            stats = _statistics(found, lookahead, span)
+        past, present = self._past(codes, lookahead, generator)
+        c = net.pool(trunk.tokens.transpose(1, 2))
+        h = net.lm.temporal(c, net.lm.embed(past, present), lookahead)
+        rows = torch.arange(codes.shape[0], device=codes.device)[:, None]
+        at = rows, span
+        ce, logits = self._depth(h[at], guide[at], codes[at])
+        latent, entropy = net.posterior(logits)
+        envelopes = net.codec.semantic.decode(latent)
+        own = slice(codes.shape[0] // 2, None)  # these were fed their own codes
+        keep = BandStatistics(stats.mix[own], stats.cross[own], stats.stem[own])
+        soft = error_energy(token_masks(envelopes)[own].exp(), keep)
+        fused = error_energy(net.fuse(trunk.logits[at], envelopes, entropy)[own].exp(), keep)
+        ok = valid[at][own]
+        soft_snr, fused_snr = (window_snr_loss(error, keep, ok, SPAN) for error in (soft, fused))
+        detail = spectral_loss(fused, keep, ok)
+        weigh = self.config.options.get("mask", 0.1)
+        loss = ce + weigh * (soft_snr + fused_snr + self.config.options.get("detail", 10.0) * detail)
+        parts = {"ce": ce, "soft": soft_snr, "fused": fused_snr, "entropy": entropy.mean()}
+        return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+    def _past(self, codes: Tensor, lookahead: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """What each step remembers, damaged: latents [B, T, S, C] and presence [B, T, S]."""
+        lm = self.module.lm
+        noise = torch.Generator(codes.device).manual_seed(int(torch.randint(1 << 40, (), generator=generator)))
+        damaged, known = corrupt_history(codes, lm.tables.vectors.shape[1], noise)
+        past, begun = history(damaged, lookahead)
+        before = torch.cat((known[:, :1], known[:, :-1]), 1)
+        return lm.tables.latent(past), before & begun.unsqueeze(-1)
+
+    def _span(self, lookahead: Tensor, length: int, generator: torch.Generator) -> Tensor:
+        """``[B, SPAN]`` steps, in one piece, that all emit frames of the sequence."""
+        first = torch.tensor(LOOKAHEADS)[lookahead.cpu()].clamp(min=0)
+        room = length - 1 - SPAN - first
+        start = first + (torch.rand(len(lookahead), generator=generator) * (room + 1)).long()
+        return (start[:, None] + torch.arange(SPAN)).to(lookahead.device)
+
+    def _depth(self, h: Tensor, guide: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the teacher-forced half, and logits [B, SPAN, S, q, K] of both halves."""
+        depth = self.module.lm.depth
+        batch, span = codes.shape[:2]
+        half = batch // 2
+        flat = codes.flatten(0, 1)
+        cut = half * span
+        with torch.no_grad():
+            first = depth(h[half:].flatten(0, 1), guide[half:].flatten(0, 1), flat[cut:])
+        fed = torch.cat([flat[:cut], first.argmax(-1)])
+        logits = depth(h.flatten(0, 1), guide.flatten(0, 1), fed)
+        ce = F.cross_entropy(logits[:cut].flatten(0, -2), flat[:cut].flatten())
+        return ce, logits.unflatten(0, (batch, span))
+
+    def score(self) -> dict[str, float]:
+        if self.valid is None:
+            return {"score": 0.0}
+        found: dict[str, list[Tensor]] = {name: [] for name in SCORED}
+        for song in self.valid:
+            for name, masks in free_run(self.module, song.mixture, 0, SCORED).items():
+                found[name].append(masks)
+        means = {name: self.valid.improvement(found[name])["mean"] for name in SCORED}
+        return {"score": means["fused"], **means}
+
+    def picture(self, path: Path) -> None:
+        if self.valid is not None:
+            self.valid.picture(path, self._first())
+
+    def sample(self, path: Path) -> None:
+        if self.valid is not None:
+            self.valid.sample(path, self._first())
+
+    def _first(self) -> Tensor:
+        assert self.valid is not None
+        return free_run(self.module, next(iter(self.valid)).mixture, 0, ("fused",))["fused"]
+
+
+@torch.no_grad()
+def free_run(net: Net, mixture: Tensor, k: int, decodes: tuple[str, ...]) -> dict[str, Tensor]:
+    """Run the net as it runs live, fed only what it emits itself.
+
+    ``mixture`` [B, T, 2, 2, 961] complex → for every decoding, masks by frame [B, T, S, 2, 2, 120] (for k > 0 the last
+    frames, for k < 0 the first are not covered and hold others).
+    """
+    batch, length = mixture.shape[:2]
+    state = net.init_state(batch, mixture.device)
+    lookahead = torch.full((batch,), LOOKAHEADS.index(k), device=mixture.device)
+    found: dict[str, list[Tensor]] = {name: [] for name in decodes}
+    for t in range(length):
+        out = net.step(mixture[:, t], lookahead, state, decodes=decodes)
+        for name in decodes:
+            found[name].append(out.masks[name])
+    return {name: torch.stack(masks, 1).roll(-k, 1) for name, masks in found.items()}
+
+
+def _statistics(found: Spectra, lookahead: Tensor, span: Tensor) -> BandStatistics:
+    """Of the frames that the steps ``span`` emit."""
+    row = torch.arange(span.shape[0], device=span.device)[:, None]
+    mixture, stems = (align_frames(x, lookahead)[0][row, span] for x in (found.mixture, found.stems))
+    return band_statistics(mixture, stems)
