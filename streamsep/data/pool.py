@@ -83,7 +83,7 @@ def write_song(out: Path, name: str, stems: Sound, meta: dict[str, Any], format:
 def _write_sounds(folder: Path, stems: Sound, format: str) -> None:
     sounds = dict(zip(STEMS, stems, strict=True)) | {"mixture": stems.sum(0)}
     for name, sound in sounds.items():
-        with AudioWriter(folder / f"{name}.{format}", SAMPLE_RATE, 2, bits="24") as writer:
+        with AudioWriter(folder / f"{name}.{format}", SAMPLE_RATE, 2, format=format, bits="24") as writer:
             writer.write(sound)
 
 

@@ -12,6 +12,7 @@ from streamsep.audio.files import MAX_RATE, MIN_RATE
 from streamsep.config import LOOKAHEADS, SAMPLE_RATE, STEMS
 from streamsep.engine.runner import MASK, RENDERS, Settings
 from streamsep.engine.stream import Stream
+from streamsep.engine.threads import use_threads
 from streamsep.errors import AudioError, OptionError, StreamsepError
 from streamsep.model.checkpoint import WEIGHTS, load_model
 from streamsep.model.net import DECODES, FUSED, Net
@@ -115,8 +116,7 @@ def load(
         device: ``cpu`` or ``cuda``.
         render: ``mask`` (stems sum to the mixture) or ``codec`` (the decoder's own sound).
         decode: what makes the masks: ``fused``, ``soft``, ``hard`` or ``guide``.
-        threads: of torch, for the whole process. One when None: a frame's products are too small to be shared, and
-            threads that wait for a busy core make single frames late (measured: 1.3 s at worst).
+        threads: of the whole process, see ``streamsep.engine.threads``. One when None.
 
     Raises StreamsepError when one of them is unknown, missing or damaged.
     """
@@ -126,7 +126,7 @@ def load(
     folder = find_model(model)
     if device == "cuda" and not torch.cuda.is_available():
         raise StreamsepError("CUDA was asked for, but torch finds no CUDA device here; use the device cpu.")
-    torch.set_num_threads(1 if threads is None else threads)
+    use_threads(1 if threads is None else threads)
     net = load_model(folder, device)
     net.lm.select_kernels(device)
     separator = Separator(net, render, decode)

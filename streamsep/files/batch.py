@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ def separate_files(paths: list[Path], options: SeparateOptions, progress: Progre
 
 
 @contextmanager
-def _failing_alone(song: Song, failures: list[Failure], progress: Progress) -> Iterator[None]:
+def _failing_alone(song: Song, failures: list[Failure], progress: Progress) -> Generator[None]:
     """Whatever goes wrong inside is this song's failure, not the batch's."""
     try:
         yield
@@ -87,8 +87,4 @@ def _failing_alone(song: Song, failures: list[Failure], progress: Progress) -> I
 
 
 def _load(options: SeparateOptions) -> Separator:
-    if options.threads is not None:
-        import torch
-
-        torch.set_num_threads(options.threads)
-    return streamsep.load(model=options.model, device=options.device, render=options.render)
+    return streamsep.load(model=options.model, device=options.device, render=options.render, threads=options.threads)

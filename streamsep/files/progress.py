@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -25,7 +25,7 @@ class Progress:
         self._output = Console(highlight=False, soft_wrap=True, quiet=quiet)
 
     @contextmanager
-    def song(self, song: Song, samples: int | None) -> Iterator[Heard]:
+    def song(self, song: Song, samples: int | None) -> Generator[Heard]:
         """A bar for one song; gives the function that moves it on by a number of samples at a rate."""
         columns = (
             TextColumn("{task.description}"),

@@ -11,8 +11,8 @@ from streamsep.streaming.state import State
 class StreamModule(nn.Module):
     """Base of every causal module.
 
-    ``forward(x)`` takes ``[B, T, ...]``; ``step(x, state, active)`` takes one frame ``[B, ...]``, advances ``state`` for
-    the slots where ``active`` is true and returns what ``forward`` would have returned for that frame.
+    ``forward(x)`` takes ``[B, T, ...]``; ``step(x, state, active)`` takes one frame ``[B, ...]``, advances ``state``
+    for the slots where ``active`` is true and returns what ``forward`` would have returned for that frame.
     """
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:

@@ -22,7 +22,12 @@ class State:
         self._children: dict[str, State] = {}
 
     def add(
-        self, name: str, *shape: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu", fresh: float = 0
+        self,
+        name: str,
+        *shape: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        fresh: float = 0,
     ) -> Tensor:
         """Create tensor ``name`` of shape ``[slots, *shape]`` filled with ``fresh``."""
         self._tensors[name] = torch.full((self.slots, *shape), fresh, dtype=dtype, device=device)

@@ -7,9 +7,17 @@ from typing import Annotated
 
 import typer
 
+HELP = """Train guide, codec and language model, in this order.
+
+\b
+Examples:
+  streamsep train guide --recipe tiny --pool pool --valid valid
+  streamsep train codec --recipe tiny --pool pool --valid valid
+  streamsep train lm --recipe tiny --pool pool --valid valid
+"""
+
 app = typer.Typer(
-    help="Train a codec or a language model.\n\n\b\nExamples:\n  streamsep train guide --recipe tiny --pool pool --valid valid\n"
-    "  streamsep train codec --recipe tiny --pool pool\n  streamsep train lm --recipe tiny --pool pool --valid valid",
+    help=HELP,
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -34,9 +34,7 @@ class CodecStage:
         self.stft, self.level = STFT(), LevelTracker()
         self.semantic_share = config.options.get("semantic_share", 0.5)
 
-    def loss(
-        self, waves: Tensor, generator: torch.Generator, progress: float = 0.0
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         found, level = self._hear(waves)
         stage = "semantic" if progress < self.semantic_share else "acoustic"
         return codec_training_loss(self.module, found.stems, level, stage)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from streamsep.codec.stft import STFT
+from streamsep.condition.guide import log_masks
 from streamsep.config import LOOKAHEADS
 from streamsep.model.trunk import Trunk
 from streamsep.train.batches import spectra
-from streamsep.train.losses import band_statistics, error_energy, spectral_loss, window_snr_loss
+from streamsep.train.losses import band_statistics, error_energy, share_loss, spectral_loss, window_snr_loss
 from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import draw_lookahead
 from streamsep.train.validation import ValidationSongs, align_frames
@@ -20,7 +21,7 @@ SNR_WINDOW = 25  # frames: one second
 
 
 class GuideStage:
-    """Trains a :class:`Trunk`. Scores: SI-SDR improvement of the guide's masks at lookahead 0 (and others beside it)."""
+    """Trains a :class:`Trunk`. Score: SI-SDR improvement of the guide's masks at lookahead 0; others stand beside it."""
 
     def __init__(self, module: Trunk, config: StageConfig, valid: ValidationSongs | None) -> None:
         self.module, self.config, self.valid = module, config, valid
@@ -30,15 +31,18 @@ class GuideStage:
         self.stft.to(waves.device)
         spectrum = spectra(waves, self.stft)
         lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
-        masks = self.module(spectrum.mixture, lookahead).logits.softmax(2)
+        logs = log_masks(self.module(spectrum.mixture, lookahead).logits)
         mixture, valid = align_frames(spectrum.mixture, lookahead)
         stems, _ = align_frames(spectrum.stems, lookahead)
         with torch.no_grad():
             stats = band_statistics(mixture, stems)
-        error = error_energy(masks, stats)
+        error = error_energy(logs.exp(), stats)
         snr, detail = window_snr_loss(error, stats, valid, SNR_WINDOW), spectral_loss(error, stats, valid)
-        weight = self.config.options.get("detail", 10.0)
-        return snr + weight * detail, {"snr": float(snr.detach()), "detail": float(detail.detach())}
+        share = share_loss(logs, stats, valid)
+        weigh = self.config.options
+        loss = weigh["snr"] * snr + weigh["detail"] * detail + weigh["share"] * share
+        parts = {"snr": snr, "detail": detail, "share": share}
+        return loss, {name: float(value.detach()) for name, value in parts.items()}
 
     def masks(self, mixture: Tensor, k: int) -> Tensor:
         """Spectrum [B, T, 2, 2, 961] → masks by frame [B, T, S, 2, 2, 120] of lookahead ``k``."""

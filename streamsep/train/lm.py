@@ -42,9 +42,7 @@ class LMStage:
         module.share_tables()
         module.lm.select_kernels()
 
-    def loss(
-        self, waves: Tensor, generator: torch.Generator, progress: float = 0.0
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         net, found = self.module, spectra(waves, self.stft.to(waves.device))
         net.trunk.eval()
         net.codec.eval()

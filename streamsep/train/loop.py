@@ -123,7 +123,9 @@ class Trainer:
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         c = self.config
         module = self.stage.module.to(self.device)
-        matrices, others = split_parameters(module) if c.muon else ([], [p for p in module.parameters() if p.requires_grad])
+        matrices, others = (
+            split_parameters(module) if c.muon else ([], [p for p in module.parameters() if p.requires_grad])
+        )
         found: list[torch.optim.Optimizer] = []
         if matrices:
             found.append(Muon(matrices, c.lr, weight_decay=c.weight_decay))

@@ -16,7 +16,8 @@ from streamsep.condition.bands import band_sum
 
 @dataclass(frozen=True)
 class BandStatistics:
-    """``mix`` [B, T, 1, 2, 2, 120], ``cross`` and ``stem`` [B, T, S, 2, 2, 120]: energies of mixture, overlap, stems."""
+    """Energies: ``mix`` [B, T, 1, 2, 2, 120] of the mixture, ``cross`` [B, T, S, 2, 2, 120] of what a stem shares with
+    it, ``stem`` (the same shape) of the stems."""
 
     mix: Tensor
     cross: Tensor
@@ -26,9 +27,7 @@ class BandStatistics:
 def band_statistics(mixture: Tensor, stems: Tensor) -> BandStatistics:
     """Energies from spectra: ``mixture`` [B, T, 2, 2, 961] complex, ``stems`` [B, T, S, 2, 2, 961] complex."""
     x, s = torch.view_as_real(mixture.unsqueeze(2)), torch.view_as_real(stems)
-    return BandStatistics(
-        band_sum(x.square().sum(-1)), band_sum((x * s).sum(-1)), band_sum(s.square().sum(-1))
-    )
+    return BandStatistics(band_sum(x.square().sum(-1)), band_sum((x * s).sum(-1)), band_sum(s.square().sum(-1)))
 
 
 def error_energy(masks: Tensor, stats: BandStatistics) -> Tensor:
@@ -68,3 +67,19 @@ def spectral_loss(error: Tensor, stats: BandStatistics, valid: Tensor) -> Tensor
     scale = scale + 0.05 * scale.mean(-1, keepdim=True) + 1e-7
     root = ((error + 1e-12 * stats.mix + 1e-14).sqrt() / scale).mean((2, 3, 4, 5))
     return (root * valid).sum() / valid.sum().clamp(min=1)
+
+
+def share_loss(log_masks: Tensor, stats: BandStatistics, valid: Tensor) -> Tensor:
+    """Cross-entropy between masks and each stem's share of the power of all, in nats.
+
+    Its gradient is well conditioned from the first step on, which that of an SNR is not: windows that are nearly right
+    pull hardest there. Bands count by the fourth root of their energy, so that quiet treble is heard too.
+
+    Args:
+        log_masks: [B, T, S, 2, 2, 120], log of masks that sum to one over S.
+        valid: [B, T] bool frames that count.
+    """
+    share = stats.stem / (stats.stem.sum(2, keepdim=True) + 1e-20)
+    weight = stats.mix.sqrt().sqrt()
+    weight = weight * valid[:, :, None, None, None, None] / (weight.mean((1, 2, 3, 4, 5), keepdim=True) + 1e-9)
+    return -(share * log_masks * weight).sum(2).mean()

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from streamsep.data.mixing import MixingDataset
 from streamsep.codec.model import Codec
+from streamsep.data.mixing import MixingDataset
 from streamsep.model.checkpoint import save_model
 from streamsep.model.net import Net
 from streamsep.model.trunk import Trunk

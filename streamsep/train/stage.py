@@ -19,9 +19,7 @@ class Stage(Protocol):
         """All parameters of it that require a gradient are trained."""
         ...
 
-    def loss(
-        self, waves: Tensor, generator: torch.Generator, progress: float = 0.0
-    ) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         """``waves`` [B, 4 stems, 2, n] → loss and what the log shows.
 
         Randomness comes from ``generator`` (on the CPU) or from torch's own, which the loop seeds for every step;

@@ -32,7 +32,9 @@ def align_frames(x: Tensor, lookahead: Tensor) -> tuple[Tensor, Tensor]:
 class ValidationSongs:
     """The first ``seconds`` of up to ``limit`` songs of a pool."""
 
-    def __init__(self, folder: Path, seconds: float = 12.0, limit: int = 12, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, folder: Path, seconds: float = 12.0, limit: int = 12, device: torch.device | str = "cpu"
+    ) -> None:
         self.songs: list[PoolSong] = open_pool([folder])[:limit]
         self.frames = int(seconds * SAMPLE_RATE) // FRAME
         self.device = device
@@ -66,7 +68,7 @@ class ValidationSongs:
         for index, found in enumerate(masks):
             waves = self.waves(index)
             estimate = self.render(waves, found)[..., cut:-cut].cpu().numpy()
-            true: Sound = waves[0, ..., : -HOP][..., cut:-cut].cpu().numpy()
+            true: Sound = waves[0, ..., :-HOP][..., cut:-cut].cpu().numpy()
             scorer = SongScorer(TrueStems(self.songs[index].name, true, true.sum(0)))
             scorer.add(Row("model", 0), dict(zip(STEMS, estimate, strict=True)))
             scores.append(scorer.scores)
