@@ -47,7 +47,7 @@ class CodecStage:
         """Masks by frame from the true stems' semantic tokens."""
         level = self.level(frame_power(song.mixture))
         codes = encode_stems(self.module, song.stems, level, self.module.cfg.semantic_codebooks)
-        return token_masks(self.module.semantic.decode(self.module.semantic.quantizer.decode(codes)))
+        return token_masks(self.module.semantic.decode(self.module.semantic.quantizer.decode(codes))).exp()
 
     def score(self) -> dict[str, float]:
         if self.valid is None:

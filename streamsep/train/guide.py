@@ -21,7 +21,7 @@ SNR_WINDOW = 25  # frames: one second
 
 
 class GuideStage:
-    """Trains a :class:`Trunk`. Score: SI-SDR improvement of the guide's masks at lookahead 0; others stand beside it."""
+    """Trains a :class:`Trunk`. Score: SI-SDR improvement of the guide's masks at lookahead 0."""
 
     def __init__(self, module: Trunk, config: StageConfig, valid: ValidationSongs | None) -> None:
         self.module, self.config, self.valid = module, config, valid

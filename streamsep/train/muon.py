@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
 
 def split_parameters(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """(matrices of ``nn.Linear`` layers, everything else that is trained): for Muon and for AdamW."""
-    linear = [f"{name}.weight" for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
+    linear = [f"{name}.weight".lstrip(".") for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
     matrices = [p for name, p in module.named_parameters() if name in linear and p.requires_grad]
     known = {id(p) for p in matrices}
     return matrices, [p for p in module.parameters() if p.requires_grad and id(p) not in known]

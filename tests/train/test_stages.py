@@ -1,0 +1,110 @@
+"""The whole of training in small: three stages one after the other, and the model that comes of it separates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import streamsep
+from streamsep.errors import OptionError
+from streamsep.model.trunk import Trunk
+from streamsep.train.guide import GuideStage
+from streamsep.train.loop import Trainer
+from streamsep.train.recipe import load_recipe
+from streamsep.train.run import TrainOptions, train
+from tests.sounds import tune
+
+
+class Log(list[str]):
+    """What a run says."""
+
+    def values(self, name: str) -> list[float]:
+        rows = [line.split() for line in self if line.startswith("step")]
+        return [float(row[row.index(name) + 1]) for row in rows if name in row]
+
+
+@pytest.fixture(scope="module")
+def trained(recipe: Path, pool: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Log]]:
+    out = tmp_path_factory.mktemp("runs")
+    options = TrainOptions(str(recipe), (pool,), pool, out, background=False)
+    logs = {stage: Log() for stage in ("guide", "codec", "lm")}
+    for stage, log in logs.items():
+        train(stage, options, log.append)
+    return out, logs
+
+
+def test_losses_fall(trained: tuple[Path, dict[str, Log]]) -> None:
+    _, logs = trained
+    share = logs["guide"].values("share")
+    assert np.mean(share[-5:]) < np.mean(share[:5]) - 0.1
+    error = logs["codec"].values("env_db")
+    assert np.mean(error[-5:]) < 0.6 * np.mean(error[:5])
+    assert np.mean(logs["codec"].values("bin_db")[-5:]) < logs["codec"].values("bin_db")[0]
+    assert logs["lm"].values("ce")[-1] < logs["lm"].values("ce")[0]
+
+
+def test_codebooks_are_in_use(trained: tuple[Path, dict[str, Log]]) -> None:
+    _, logs = trained
+    semantic = [values[41] for q in range(4) if (values := logs["codec"].values(f"perplexity_{q}"))]
+    assert len(semantic) == 4
+    assert min(semantic) > 8  # of 32
+
+
+def test_a_run_leaves_scores_pictures_and_sounds(trained: tuple[Path, dict[str, Log]]) -> None:
+    out, logs = trained
+    for stage, steps in (("guide", 40), ("codec", 60), ("lm", 8)):
+        for name in ("last.pt", "best.safetensors", f"step{steps:06d}.png", f"step{steps:06d}.flac"):
+            assert (out / stage / name).stat().st_size > 0
+        assert any((out / stage / "log").iterdir())
+        assert any(line.startswith("valid") and "score" in line for line in logs[stage])
+
+
+def test_the_model_that_comes_out_is_loaded_and_separates(trained: tuple[Path, dict[str, Log]]) -> None:
+    out, _ = trained
+    separator = streamsep.load(str(out / "model"))
+    song = tune(0.5, 48_000)
+    stems = separator.separate(song, 48_000)
+    np.testing.assert_allclose(np.sum(list(stems.values()), axis=0), song, atol=1e-4)
+
+
+def make(recipe: Path, folder: Path, log: Log) -> Trainer:
+    torch.manual_seed(0)
+    loaded = load_recipe(str(recipe))
+    config = replace(loaded.stages["guide"], steps=8, save_every=3)
+    return Trainer(GuideStage(Trunk(loaded.model.condition), config, None), config, folder, log.append)
+
+
+def waves(step: int, last: int | None = None) -> Iterator[Tensor]:
+    while step != last:
+        yield 0.1 * torch.randn(2, 4, 2, 30 * 1_920, generator=torch.Generator().manual_seed(step))
+        step += 1
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(recipe: Path, tmp_path: Path) -> None:
+    whole, broken, resumed = Log(), Log(), Log()
+    make(recipe, tmp_path / "whole", whole).run(waves)
+    with pytest.raises(KeyboardInterrupt):
+        make(recipe, tmp_path / "broken", broken).run(lambda step: waves(step, 5))
+    make(recipe, tmp_path / "broken", resumed).run(waves)
+    assert resumed[0].startswith("going on from step 3")
+    np.testing.assert_allclose(whole.values("loss")[3:], resumed.values("loss"), rtol=1e-4)
+    one, two = (torch.load(tmp_path / name / "last.pt") for name in ("whole", "broken"))
+    for name, value in one["module"].items():
+        torch.testing.assert_close(value, two["module"][name], rtol=1e-4, atol=1e-6)
+
+
+def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, pool: Path) -> None:
+    with pytest.raises(OptionError, match="unknown recipe 'none'; choose one of tiny"):
+        load_recipe("none")
+    (tmp_path / "bad.toml").write_text("[guide]\nstepz = 3\n")
+    with pytest.raises(OptionError, match="stepz"):
+        load_recipe(str(tmp_path / "bad.toml"))
+    with pytest.raises(OptionError, match="train that stage first"):
+        train("lm", TrainOptions(str(recipe), (pool,), None, tmp_path, background=False))
