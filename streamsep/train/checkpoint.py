@@ -38,7 +38,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def save_weights(path: Path, module: nn.Module) -> None:
     """All parameters and persistent buffers of ``module`` as safetensors, written under another name first."""
     part = path.with_suffix(".part")
-    state: dict[str, Tensor] = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+    state: dict[str, Tensor] = {name: t.detach().cpu().clone() for name, t in module.state_dict().items()}
     try:
         save_file(state, part)
         os.replace(part, path)

@@ -27,7 +27,6 @@ from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import draw_lookahead
 from streamsep.train.validation import ValidationSongs, align_frames
 
-SPAN = SNR_WINDOW  # frames of each sequence that the depth transformer is trained on
 SCORED: tuple[str, ...] = ("soft", "guide", "fused")
 
 
@@ -41,6 +40,7 @@ class LMStage:
         module.codec.requires_grad_(False)
         module.share_tables()
         module.lm.select_kernels()
+        self.span = int(config.options.get("span", SNR_WINDOW))  # frames a sequence that depth is trained on
 
     def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         net, found = self.module, spectra(waves, self.stft.to(waves.device))
@@ -69,7 +69,7 @@ class LMStage:
         soft = error_energy(token_masks(envelopes)[own].exp(), keep)
         fused = error_energy(net.fuse(trunk.logits[at], envelopes, entropy)[own].exp(), keep)
         ok = valid[at][own]
-        soft_snr, fused_snr = (window_snr_loss(error, keep, ok, SPAN) for error in (soft, fused))
+        soft_snr, fused_snr = (window_snr_loss(error, keep, ok, SNR_WINDOW) for error in (soft, fused))
         detail = spectral_loss(fused, keep, ok)
         weigh = self.config.options.get("mask", 0.1)
         loss = ce + weigh * (soft_snr + fused_snr + self.config.options.get("detail", 10.0) * detail)
@@ -86,14 +86,14 @@ class LMStage:
         return lm.tables.latent(past), before & begun.unsqueeze(-1)
 
     def _span(self, lookahead: Tensor, length: int, generator: torch.Generator) -> Tensor:
-        """``[B, SPAN]`` steps, in one piece, that all emit frames of the sequence."""
+        """``[B, span]`` steps, in one piece, that all emit frames of the sequence."""
         first = torch.tensor(LOOKAHEADS)[lookahead.cpu()].clamp(min=0)
-        room = length - 1 - SPAN - first
+        room = length - 1 - self.span - first
         start = first + (torch.rand(len(lookahead), generator=generator) * (room + 1)).long()
-        return (start[:, None] + torch.arange(SPAN)).to(lookahead.device)
+        return (start[:, None] + torch.arange(self.span)).to(lookahead.device)
 
     def _depth(self, h: Tensor, guide: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the teacher-forced half, and logits [B, SPAN, S, q, K] of both halves."""
+        """Cross-entropy of the teacher-forced half, and logits [B, span, S, q, K] of both halves."""
         depth = self.module.lm.depth
         batch, span = codes.shape[:2]
         half = batch // 2
