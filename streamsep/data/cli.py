@@ -9,8 +9,16 @@ from typing import Annotated
 
 import typer
 
+HELP = """Make or import songs to train on.
+
+\b
+Examples:
+  streamsep data compose pool --songs 300
+  streamsep data import musdb18hq pool
+"""
+
 app = typer.Typer(
-    help="Make or import songs to train on.",
+    help=HELP,
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

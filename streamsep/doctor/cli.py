@@ -13,7 +13,13 @@ from streamsep.errors import StreamsepError
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable object, nothing else.")] = False,
 ) -> None:
-    """List the models that are here: size, parameters, licence, scores."""
+    """List the models that are here: size, parameters, licence, scores.
+
+    \b
+    Examples:
+      streamsep models
+      streamsep models --json
+    """
     from rich.console import Console
 
     from streamsep.doctor.models import WEIGHTS, shipped_models
@@ -40,6 +46,11 @@ def doctor(
 
     The speed check pushes sound through one stream of the real model as fast as it goes, with one and with two
     threads. Below 40 ms a frame it keeps up with live sound; the 99 % figure is the one that counts.
+
+    \b
+    Examples:
+      streamsep doctor
+      streamsep doctor --no-speed --json
     """
     from rich.console import Console
 

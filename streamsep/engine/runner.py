@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from streamsep.codec.stft import STFT
 from streamsep.condition.features import mid_side
 from streamsep.config import ENVELOPES, LOOKAHEADS, STEMS
-from streamsep.lm import Decoding
+from streamsep.lm import LIVE
 from streamsep.model.net import FUSED, Net, NetOutput
 from streamsep.render.codec import CodecRenderer
 from streamsep.render.mask import MaskRenderer
@@ -59,8 +59,11 @@ class _Frames:
         self._lookahead = torch.tensor([LOOKAHEADS.index(settings.lookahead)], device=device)
         self._seed = None if settings.seed is None else torch.tensor([settings.seed], device=device)
         self._tokens = settings.tokens or settings.render == CODEC
-        self._decoding = Decoding(
-            temperature=0.0 if settings.seed is None else 1.0,
+        drawn = settings.seed is not None
+        self._decoding = replace(
+            LIVE,
+            temperature=1.0 if drawn else 0.0,
+            within="hard" if drawn else LIVE.within,  # what is drawn must be heard by what is drawn next
             codebooks=net.config.codec.codebooks if settings.render == CODEC else None,
         )
         self._states = self._stft.init_state(1, device), net.init_state(1, device)

@@ -8,13 +8,10 @@ resamplers use.
 from __future__ import annotations
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 def use_threads(count: int) -> None:
-    """Let torch, and numpy's BLAS where threadpoolctl is installed, use ``count`` threads in the whole process."""
+    """Let torch and numpy's BLAS use ``count`` threads in the whole process."""
     torch.set_num_threads(count)
-    try:
-        from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return
     threadpool_limits(count, user_api="blas")

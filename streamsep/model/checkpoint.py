@@ -42,7 +42,10 @@ def save_model(folder: Path | str, net: Net, dtype: torch.dtype = torch.float16,
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).write_text(net.config.to_json() + "\n")
-        save_file(tensors, folder / WEIGHTS)
+        part = folder / f"{WEIGHTS}.part"
+        save_file(tensors, part)
+        part.chmod(0o644)  # safetensors leaves it to the owner alone
+        part.replace(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"'{folder}' cannot be written: {error}.") from error
 

@@ -28,6 +28,9 @@ Pools = Annotated[list[Path], typer.Option(metavar="DIR", help="Songs to train o
 Valid = Annotated[Path | None, typer.Option(metavar="DIR", help="Held-out songs that checkpoints are chosen by.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of checkpoints, log, pictures and sounds.")]
 Steps = Annotated[int | None, typer.Option(metavar="N", help="Another length.", show_default="the recipe's")]
+Init = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="Begin with this model's weights.", show_default="from nothing")
+]
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads.", show_default="one for each core")]
 
 
@@ -38,6 +41,7 @@ def guide(
     valid: Valid = None,
     out: Out = Path("runs"),
     steps: Steps = None,
+    init: Init = None,
     threads: Threads = None,
 ) -> None:
     """Train the Conformer and its guide head, which the language model builds on.
@@ -49,7 +53,7 @@ def guide(
       streamsep train guide --recipe tiny --pool pool --valid valid
       streamsep train guide --recipe my.toml --pool pool --pool musdb/train --out runs/mine --steps 20000
     """
-    _train("guide", pool, recipe, valid, out, steps, threads)
+    _train("guide", pool, recipe, valid, out, steps, init, threads)
 
 
 @app.command()
@@ -59,6 +63,7 @@ def codec(
     valid: Valid = None,
     out: Out = Path("runs"),
     steps: Steps = None,
+    init: Init = None,
     threads: Threads = None,
 ) -> None:
     """Train the codec: first the semantic path, then the acoustic path and the decoder.
@@ -67,7 +72,7 @@ def codec(
     Examples:
       streamsep train codec --recipe tiny --pool pool --valid valid
     """
-    _train("codec", pool, recipe, valid, out, steps, threads)
+    _train("codec", pool, recipe, valid, out, steps, init, threads)
 
 
 @app.command()
@@ -77,6 +82,7 @@ def lm(
     valid: Valid = None,
     out: Out = Path("runs"),
     steps: Steps = None,
+    init: Init = None,
     threads: Threads = None,
 ) -> None:
     """Train the language model on the codec's tokens, then write the whole model to OUT/model.
@@ -86,12 +92,20 @@ def lm(
     \b
     Examples:
       streamsep train lm --recipe tiny --pool pool --valid valid
+      streamsep train lm --recipe tiny --pool my-songs --valid valid --init tiny --out runs/more
     """
-    _train("lm", pool, recipe, valid, out, steps, threads)
+    _train("lm", pool, recipe, valid, out, steps, init, threads)
 
 
 def _train(
-    stage: str, pool: list[Path], recipe: str, valid: Path | None, out: Path, steps: int | None, threads: int | None
+    stage: str,
+    pool: list[Path],
+    recipe: str,
+    valid: Path | None,
+    out: Path,
+    steps: int | None,
+    init: str | None,
+    threads: int | None,
 ) -> None:
     from streamsep.errors import OptionError
 
@@ -102,4 +116,6 @@ def _train(
 
     from streamsep.train.run import TrainOptions, train
 
-    train(stage, TrainOptions(recipe, tuple(pool), valid, out, steps, threads), lambda text: print(text, flush=True))
+    train(
+        stage, TrainOptions(recipe, tuple(pool), valid, out, steps, threads, init), lambda text: print(text, flush=True)
+    )

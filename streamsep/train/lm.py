@@ -1,12 +1,13 @@
 """Stage 3: the language model on a trained trunk and codec, and the fusion of its tokens with the guide.
 
-Exposure bias is treated three ways. The past is corrupted and dropped (``streamsep.lm.corrupt``). Half of every batch
-is fed codes of the same frame that the model chose itself; there the only loss is that of the masks. And checkpoints
-are chosen by free-running SI-SDR.
+Exposure bias is treated three ways. The past is corrupted and dropped (``streamsep.lm.corrupt``), mostly dropped: fed
+back what it emits itself, the model talks itself into silence. Half of every batch sees of the same frame what the
+model emits itself; there the only loss is that of the masks. And checkpoints are chosen by free-running SI-SDR.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from streamsep.codec.stft import STFT
 from streamsep.condition.guide import log_masks
 from streamsep.config import LOOKAHEADS
-from streamsep.lm import corrupt_history, history, targets
+from streamsep.lm import LIVE, Corruption, corrupt_history, generate, history, targets
 from streamsep.model.fuse import guide_envelopes, token_masks
 from streamsep.model.net import Net, delay
 from streamsep.train.batches import Spectra, spectra
@@ -39,7 +40,8 @@ class LMStage:
         module.trunk.requires_grad_(False)
         module.codec.requires_grad_(False)
         module.share_tables()
-        module.lm.select_kernels()
+        self.corruption = Corruption(drop=config.options.get("drop", Corruption().drop))
+        self._shown: Tensor | None = None  # masks of the first held-out song, from the last scoring
         self.span = int(config.options.get("span", SNR_WINDOW))  # frames a sequence that depth is trained on
 
     def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
@@ -80,7 +82,7 @@ class LMStage:
         """What each step remembers, damaged: latents [B, T, S, C] and presence [B, T, S]."""
         lm = self.module.lm
         noise = torch.Generator(codes.device).manual_seed(int(torch.randint(1 << 40, (), generator=generator)))
-        damaged, known = corrupt_history(codes, lm.tables.vectors.shape[1], noise)
+        damaged, known = corrupt_history(codes, lm.tables.vectors.shape[1], noise, self.corruption)
         past, begun = history(damaged, lookahead)
         before = torch.cat((known[:, :1], known[:, :-1]), 1)
         return lm.tables.latent(past), before & begun.unsqueeze(-1)
@@ -99,9 +101,11 @@ class LMStage:
         half = batch // 2
         flat = codes.flatten(0, 1)
         cut = half * span
-        with torch.no_grad():
-            first = depth(h[half:].flatten(0, 1), guide[half:].flatten(0, 1), flat[cut:])
-        fed = torch.cat([flat[:cut], first.argmax(-1)])
+        tables = depth.tables
+        decoding = replace(LIVE, codebooks=codes.shape[-1])
+        emitted = generate(depth, h[half:].flatten(0, 1).detach(), guide[half:].flatten(0, 1), decoding)
+        own = torch.einsum("nsqk,qkc->nsqc", emitted.logits.softmax(-1), tables.vectors[: codes.shape[-1]])
+        fed = torch.cat([tables.lookup(flat[:cut]), own])
         logits = depth(h.flatten(0, 1), guide.flatten(0, 1), fed)
         ce = F.cross_entropy(logits[:cut].flatten(0, -2), flat[:cut].flatten())
         return ce, logits.unflatten(0, (batch, span))
@@ -109,24 +113,26 @@ class LMStage:
     def score(self) -> dict[str, float]:
         if self.valid is None:
             return {"score": 0.0}
-        found: dict[str, list[Tensor]] = {name: [] for name in SCORED}
-        for song in self.valid:
-            for name, masks in free_run(self.module, song.mixture, 0, SCORED).items():
-                found[name].append(masks)
-        means = {name: self.valid.improvement(found[name])["mean"] for name in SCORED}
+        songs = [song.mixture for song in self.valid]
+        self.module.lm.select_kernels(songs[0].device.type)
+        longest = max(song.shape[1] for song in songs)
+        # All songs side by side; what is silent behind a song's end changes nothing before it.
+        padded = torch.cat([F.pad(song, (0, 0) * 3 + (0, longest - song.shape[1])) for song in songs])
+        found = free_run(self.module, padded, 0, SCORED)
+        means = {
+            name: self.valid.improvement(masks[i : i + 1, : song.shape[1]] for i, song in enumerate(songs))["mean"]
+            for name, masks in found.items()
+        }
+        self._shown = found["fused"][:1, : songs[0].shape[1]]
         return {"score": means["fused"], **means}
 
     def picture(self, path: Path) -> None:
-        if self.valid is not None:
-            self.valid.picture(path, self._first())
+        if self.valid is not None and self._shown is not None:
+            self.valid.picture(path, self._shown)
 
     def sample(self, path: Path) -> None:
-        if self.valid is not None:
-            self.valid.sample(path, self._first())
-
-    def _first(self) -> Tensor:
-        assert self.valid is not None
-        return free_run(self.module, next(iter(self.valid)).mixture, 0, ("fused",))["fused"]
+        if self.valid is not None and self._shown is not None:
+            self.valid.sample(path, self._shown)
 
 
 @torch.no_grad()
@@ -141,7 +147,7 @@ def free_run(net: Net, mixture: Tensor, k: int, decodes: tuple[str, ...]) -> dic
     lookahead = torch.full((batch,), LOOKAHEADS.index(k), device=mixture.device)
     found: dict[str, list[Tensor]] = {name: [] for name in decodes}
     for t in range(length):
-        out = net.step(mixture[:, t], lookahead, state, decodes=decodes)
+        out = net.step(mixture[:, t], lookahead, state, decodes=decodes, decoding=LIVE)
         for name in decodes:
             found[name].append(out.masks[name])
     return {name: torch.stack(masks, 1).roll(-k, 1) for name, masks in found.items()}

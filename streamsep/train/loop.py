@@ -112,7 +112,7 @@ class Trainer:
             self.stage.sample(self.folder / f"step{self.step:06d}.flac")
         for name, value in scores.items():
             writer.add_scalar(f"valid/{name}", value, self.step)
-        chosen = scores["score"] > self.best
+        chosen = scores["score"] >= self.best
         if chosen:
             self.best = scores["score"]
             save_weights(self.folder / BEST, module)

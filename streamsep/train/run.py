@@ -7,16 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from streamsep.codec.model import Codec
 from streamsep.data.mixing import MixingDataset
-from streamsep.model.checkpoint import save_model
+from streamsep.engine.separator import find_model
+from streamsep.errors import OptionError
+from streamsep.model.checkpoint import load_model, save_model
 from streamsep.model.net import Net
 from streamsep.model.trunk import Trunk
 from streamsep.train.batches import batches
 from streamsep.train.checkpoint import load_weights
 from streamsep.train.codec import CodecStage
+from streamsep.train.fusion import calibrate
 from streamsep.train.guide import GuideStage
 from streamsep.train.lm import LMStage
 from streamsep.train.loop import BEST, Log, Outcome, Trainer
@@ -35,6 +39,7 @@ class TrainOptions:
     out: Path
     steps: int | None = None
     threads: int | None = None
+    init: str | None = None  # a model to begin with: a shipped name or a folder
     background: bool = True  # a process of its own for the data
 
 
@@ -46,44 +51,59 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     config = recipe.stages[stage]
     if options.steps is not None:
         config = replace(config, steps=options.steps)
-    valid = None if options.valid is None else ValidationSongs(options.valid)
+    device = Accelerator().device
+    valid = None if options.valid is None else ValidationSongs(options.valid, device=device)
     torch.manual_seed(config.seed)
     data = MixingDataset(options.pools, config.frames, config.batch, config.seed, config.real_weight)
-    trainer = Trainer(STAGES[stage](recipe, config, valid, options.out), config, options.out / stage, log)
+    made = STAGES[stage](recipe, config, valid, options.out, _start(options.init, recipe))
+    trainer = Trainer(made, config, options.out / stage, log)
 
     def source(step: int) -> Iterator[Tensor]:
         return batches(data, step, options.background)
 
     outcome = trainer.run(source)
     if stage == "lm":
-        export(recipe, options.out, options.out / "model")
+        export(recipe, options.out, options.out / "model", valid, log)
         log(f"the model is in {options.out / 'model'}")
     return outcome
 
 
-def export(recipe: Recipe, out: Path, folder: Path) -> None:
-    """The best weights of the stages in ``out``, put together as a model that ``streamsep.load`` reads."""
-    net = Net(recipe.model)
+def export(recipe: Recipe, out: Path, folder: Path, valid: ValidationSongs | None, log: Log = print) -> None:
+    """The best weights in ``out`` as a model that ``streamsep.load`` reads; its fusion is fitted on ``valid``."""
+    net = Net(recipe.model).eval()
     load_weights(out / "lm" / BEST, net)
+    if valid is not None:
+        before, after = calibrate(net.to(valid.device), valid)
+        log(f"fusion of guide and tokens fitted on held-out songs: loss {before:.4f}, then {after:.4f}")
     save_model(folder, net)
 
 
-Make = Callable[[Recipe, StageConfig, ValidationSongs | None, Path], Stage]
+def _guide(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, out: Path, start: Net | None) -> Stage:
+    return GuideStage(Trunk(recipe.model.condition) if start is None else start.trunk, config, valid)
 
 
-def _guide(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, out: Path) -> Stage:
-    return GuideStage(Trunk(recipe.model.condition), config, valid)
+def _codec(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, out: Path, start: Net | None) -> Stage:
+    return CodecStage(Codec(recipe.model.codec) if start is None else start.codec, config, valid)
 
 
-def _codec(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, out: Path) -> Stage:
-    return CodecStage(Codec(recipe.model.codec), config, valid)
-
-
-def _lm(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, out: Path) -> Stage:
-    net = Net(recipe.model)
-    load_weights(out / "guide" / BEST, net.trunk)
-    load_weights(out / "codec" / BEST, net.codec)
+def _lm(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, out: Path, start: Net | None) -> Stage:
+    net = Net(recipe.model) if start is None else start
+    for stage, part in (("guide", net.trunk), ("codec", net.codec)):
+        weights = out / stage / BEST
+        if start is None or weights.is_file():
+            load_weights(weights, part)
     return LMStage(net, config, valid)
 
 
+Make = Callable[[Recipe, StageConfig, ValidationSongs | None, Path, Net | None], Stage]
 STAGES: dict[str, Make] = {"guide": _guide, "codec": _codec, "lm": _lm}
+
+
+def _start(init: str | None, recipe: Recipe) -> Net | None:
+    """The model that training begins with. Raises OptionError when it is not of the recipe's shape."""
+    if init is None:
+        return None
+    net = load_model(find_model(init))
+    if replace(net.config, name=recipe.model.name) != recipe.model:
+        raise OptionError(f"the model '{init}' is not of the recipe's shape; choose the recipe it was trained with.")
+    return net.requires_grad_(True).train()

@@ -108,3 +108,17 @@ def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, 
         load_recipe(str(tmp_path / "bad.toml"))
     with pytest.raises(OptionError, match="train that stage first"):
         train("lm", TrainOptions(str(recipe), (pool,), None, tmp_path, background=False))
+
+
+def test_training_can_begin_with_a_model(
+    trained: tuple[Path, dict[str, Log]], recipe: Path, pool: Path, tmp_path: Path
+) -> None:
+    out, logs = trained
+    log = Log()
+    options = TrainOptions(
+        str(recipe), (pool,), None, tmp_path / "more", steps=2, init=str(out / "model"), background=False
+    )
+    train("guide", options, log.append)
+    assert log.values("share")[0] < logs["guide"].values("share")[0] - 0.05
+    with pytest.raises(OptionError, match="not of the recipe's shape"):
+        train("guide", replace(options, recipe="tiny", out=tmp_path / "other"))
