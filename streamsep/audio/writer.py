@@ -64,7 +64,7 @@ class AudioWriter:
         self._bits = bits if format not in LOSSLESS or bits else "24"
         self._overwrite = overwrite
         self._refuse_existing()
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._temporary = temporary_path(self.path)
         self._done = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class AudioWriter:
             raise OutputError(f"'{self.path}' cannot be written: {reason(error)}.") from error
         try:
             self._file = _open_encoder(self._sink, rate, channels, format, self._bits)
-        except Exception:
+        except BaseException:
             self.abort()
             raise
 
@@ -143,6 +143,11 @@ class AudioWriter:
     def _failure(self, error: BaseException) -> OutputError:
         cause = self._sink.error or error
         return OutputError(f"'{self.path}' cannot be written: {reason(cause)}; what was begun is removed.")
+
+
+def temporary_path(path: Path) -> Path:
+    """Where this process writes the file ``path`` before it has that name."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def _open_encoder(sink: FileSink, rate: int, channels: int, format: str, bits: str | None) -> soundfile.SoundFile:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.audio.pcm import quantize
-from streamsep.audio.writer import LOSSLESS, AudioWriter, check_format
+from streamsep.audio.writer import LOSSLESS, AudioWriter, check_format, temporary_path
 from streamsep.errors import OutputError
 from streamsep.files.options import SeparateOptions
 
@@ -103,6 +103,9 @@ class StemFiles:
         """Remove temporary files and the folders made for them; does nothing to files already renamed."""
         for writer in self._writers.values():
             writer.abort()
+        for path in self.paths.values():  # a signal may have come before a writer was known here
+            with contextlib.suppress(OSError):
+                temporary_path(path).unlink()
         for folder in self._made:  # innermost first; one that holds something stays
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -44,7 +44,7 @@ def test_losses_fall(trained: tuple[Path, dict[str, Log]]) -> None:
     share = logs["guide"].values("share")
     assert np.mean(share[-5:]) < np.mean(share[:5]) - 0.1
     error = logs["codec"].values("env_db")
-    assert np.mean(error[-5:]) < 0.6 * np.mean(error[:5])
+    assert np.mean(error[-5:]) < 0.75 * np.mean(error[:5])
     assert np.mean(logs["codec"].values("bin_db")[-5:]) < logs["codec"].values("bin_db")[0]
     assert logs["lm"].values("ce")[-1] < logs["lm"].values("ce")[0]
 
