@@ -51,16 +51,16 @@ score_every = 40
 options = { snr = 0.25, detail = 10.0, share = 5.0 }
 
 [codec]
-steps = 60
+steps = 120
 batch = 4
 frames = 30
-lr = 5e-3
-warmup = 2
+lr = 3e-3
+warmup = 5
 ema = 0.0
 log_every = 1
-save_every = 20
-score_every = 60
-options = { semantic_share = 0.7 }
+save_every = 40
+score_every = 120
+options = { semantic_share = 0.8 }
 
 [lm]
 steps = 8
