@@ -86,7 +86,9 @@ class AudioWriter:
             try:
                 self._file.write(encode(part, self._bits))
             except (soundfile.SoundFileError, AssertionError) as error:
-                raise self._failure(error) from error
+                raise self._sink.interrupt or self._failure(error) from error
+            if self._sink.interrupt is not None:
+                raise self._sink.interrupt
             if self._sink.error is not None:
                 raise self._failure(self._sink.error) from self._sink.error
             self.samples += part.shape[1]

@@ -216,4 +216,5 @@ def test_an_interrupt_removes_what_was_begun(make_song: Song, tmp_path: Path, nu
         process.kill()
         pytest.fail("twelve interrupts did not end it")
     assert process.returncode == code, errors
+    assert "Traceback" not in errors
     assert not out.exists()
