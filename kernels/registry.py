@@ -33,6 +33,8 @@ class Resolved:
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Implementation("depth_step", "numba", "kernels.numba.depth_step", ("cpu",)),
     Implementation("temporal_step", "numba", "kernels.numba.temporal_step", ("cpu",)),
+    Implementation("band_energies", "numba", "kernels.numba.band_energies", ("cpu",)),
+    Implementation("band_energies", "reference", "kernels.reference.band_energies", ("cpu", "cuda")),
     Implementation("temporal_step", "reference", "kernels.reference.temporal_step", ("cpu", "cuda")),
     Implementation("depth_step", "reference", "kernels.reference.depth_step", ("cpu", "cuda")),
 )

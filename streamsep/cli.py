@@ -40,7 +40,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("doctor", "streamsep.doctor.cli", "doctor", "Check environment, devices and speed."),
     Command("evaluate", "streamsep.evaluate.cli", "evaluate", "Measure separation against true stems."),
     Command("data", "streamsep.data.cli", "app", "Make or import songs to train on.", group=True),
-    Command("train", "streamsep.train.cli", "app", "Train a codec or a language model.", group=True),
+    Command("train", "streamsep.train.cli", "train", "Train a guide, a codec or a language model."),
 )
 
 HELP = """Take music apart while it plays: vocals, drums, bass and other.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+SHIPPED_MODELS = Path(__file__).with_name("weights")
 STEMS: tuple[str, ...] = ("vocals", "drums", "bass", "other")
 SAMPLE_RATE = 48_000
 FRAME = 1_920  # samples a frame: 40 ms
@@ -73,10 +75,12 @@ class CodecConfig:
 class ConditionConfig:
     """Band-split causal Conformer over the mixture."""
 
+    band_dim: int = 32  # a trunk band outside the Conformer
+    tokens: int = 6  # neighbouring bands are merged to so many tokens a frame; divides TRUNK_BANDS
     dim: int = 128
-    layers: int = 5
+    layers: int = 4
     heads: int = 4
-    kernel: int = 7
+    kernel: int = 5
     left_context: int = 48  # frames a layer's attention sees, its own included
     ff_mult: int = 2
     out_dim: int = 256

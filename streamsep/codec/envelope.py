@@ -6,29 +6,18 @@ An envelope is a level-free log energy: 0 is 20 dB below the mean power of a bin
 
 from __future__ import annotations
 
-import functools
+import math
 
 import torch
 from torch import Tensor
 
-from streamsep.condition.bands import band_sum
-from streamsep.config import BINS, ENVELOPES, SUBFRAMES, envelope_edges
+from streamsep.condition.bands import band_sum, band_widths
+from streamsep.config import BINS, ENVELOPES, SUBFRAMES
 
 ENVELOPE_FEATURES = SUBFRAMES * ENVELOPES  # 240, subframe-major
 DB_PER_UNIT = 30.0  # an envelope step of 1
 _FLOOR_POWER = 1e-6
 FLOOR = -4.0 / 3.0  # the envelope of silence
-
-
-@functools.cache
-def _band_widths() -> tuple[float, ...]:
-    edges = envelope_edges()
-    return tuple(float(b - a) for a, b in zip(edges, edges[1:], strict=False))
-
-
-def band_widths(like: Tensor) -> Tensor:
-    """[120] bins in each band, of the dtype and on the device of ``like``."""
-    return torch.tensor(_band_widths(), dtype=like.dtype, device=like.device)
 
 
 def column_power(spectrum: Tensor) -> Tensor:
@@ -52,9 +41,18 @@ def log_envelopes(spectrum: Tensor, level: Tensor) -> Tensor:
 
     Returns [..., 240] float32, ``(log10(E / (level·961·width) + 1e-6) + 2) / 3``, first all bands of subframe 0.
     """
-    power = column_power(spectrum)
-    scale = band_widths(power) * (level.to(power.dtype) * BINS)[..., None, None]
-    return ((torch.log10(band_sum(power) / scale + _FLOOR_POWER) + 2.0) / 3.0).flatten(-2)
+    return energy_envelopes(band_sum(column_power(spectrum)), level)
+
+
+def energy_envelopes(energy: Tensor, level: Tensor) -> Tensor:
+    """The same from band energies [..., 2 subframes, 120]."""
+    scale = band_widths(energy.device) * (level.float() * BINS)[..., None, None]
+    return ((torch.log10(energy / scale + _FLOOR_POWER) + 2.0) / 3.0).flatten(-2)
+
+
+def natural_log_power(env: Tensor) -> Tensor:
+    """[..., 240] envelopes → natural log of the power a bin, relative to ``level·961``, not below -60 dB."""
+    return (env.float() * 3.0 - 2.0) * math.log(10.0)
 
 
 def envelope_power(env: Tensor, level: Tensor | None = None) -> Tensor:
@@ -69,4 +67,4 @@ def envelope_power(env: Tensor, level: Tensor | None = None) -> Tensor:
     relative = (torch.pow(10.0, 3.0 * env.float() - 2.0) - _FLOOR_POWER).clamp(min=0.0)
     if level is None:
         return relative
-    return relative * band_widths(relative).repeat(SUBFRAMES) * (level * BINS)[..., None]
+    return relative * band_widths(relative.device).repeat(SUBFRAMES) * (level * BINS)[..., None]

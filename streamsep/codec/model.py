@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from streamsep.codec.acoustic import AcousticPath
 from streamsep.codec.decoder import Decoder
@@ -125,8 +125,3 @@ class Codec(StreamModule):
             raise ValueError(f"the codec has 1 to {self.cfg.codebooks} codebooks, not {count}")
         semantic = min(count, self.cfg.semantic_codebooks)
         return semantic, count - semantic
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Numbers that training moves, without code vectors."""
-    return sum(p.numel() for p in module.parameters())

@@ -37,6 +37,20 @@ def band_sum(power: Tensor) -> Tensor:
     return power @ band_matrix(power.device, power.dtype)
 
 
+class GroupLinear(nn.Module):
+    """A linear map for each of G groups: [..., G, inputs] → [..., G, outputs]."""
+
+    def __init__(self, groups: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(groups, inputs, outputs) * inputs**-0.5)
+        self.bias = nn.Parameter(torch.zeros(groups, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(0, -3).transpose(0, 1)
+        y = torch.baddbmm(self.bias.to(x.dtype)[:, None], rows, self.weight.to(x.dtype))
+        return y.transpose(0, 1).unflatten(0, x.shape[:-2])
+
+
 class BandLinear(nn.Module):
     """One linear map per trunk band: the band's bins and channels in, ``dim`` out.
 

@@ -1,8 +1,8 @@
-"""Band-split causal Conformer: frequency is an axis, time is causal with bounded left context.
+"""Band-split causal Conformer: frequency is an axis of a few tokens, time is causal with bounded left context.
 
 A block is the Conformer's (Gulati et al., arXiv 2005.08100) — half feed-forward, attention over time, convolution over
 time, half feed-forward — with attention over bands added, as band-split separators do (Lu et al., arXiv 2309.02612).
-Time attention and convolution run in every band with shared weights.
+Time attention and convolution run in every token's bands with shared weights.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from streamsep.config import TRUNK_BANDS, ConditionConfig
+from streamsep.config import ConditionConfig
 from streamsep.streaming import State, StreamModule
 
 
@@ -38,8 +38,9 @@ class FeedForward(nn.Module):
 class TimeAttention(StreamModule):
     """Causal attention along time in each band, with a learned bias for each distance 0 … W-1."""
 
-    def __init__(self, dim: int, heads: int, window: int) -> None:
+    def __init__(self, tokens: int, dim: int, heads: int, window: int) -> None:
         super().__init__()
+        self.tokens = tokens
         self.heads, self.window, self.head_dim = heads, window, dim // heads
         self.norm = nn.RMSNorm(dim)
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
@@ -48,7 +49,7 @@ class TimeAttention(StreamModule):
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
-        shape = (TRUNK_BANDS, self.heads, self.window, self.head_dim)
+        shape = (self.tokens, self.heads, self.window, self.head_dim)
         state.add("key", *shape, device=device)
         state.add("value", *shape, device=device)
         state.add("position", dtype=torch.int64, device=device)
@@ -109,8 +110,9 @@ class TimeAttention(StreamModule):
 class TimeConvolution(StreamModule):
     """Conformer convolution module: GLU, causal depthwise convolution over time, SiLU. No norm over time."""
 
-    def __init__(self, dim: int, kernel: int) -> None:
+    def __init__(self, tokens: int, dim: int, kernel: int) -> None:
         super().__init__()
+        self.tokens = tokens
         self.kernel = kernel
         self.norm = nn.RMSNorm(dim)
         self.up = nn.Linear(dim, 2 * dim, bias=False)
@@ -121,7 +123,7 @@ class TimeConvolution(StreamModule):
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
-        state.add("past", TRUNK_BANDS, self.kernel - 1, self.dim, device=device)
+        state.add("past", self.tokens, self.kernel - 1, self.dim, device=device)
         return state
 
     def forward(self, x: Tensor) -> Tensor:
@@ -166,8 +168,8 @@ class ConformerBlock(StreamModule):
     def __init__(self, cfg: ConditionConfig) -> None:
         super().__init__()
         self.first = FeedForward(cfg.dim, cfg.ff_mult)
-        self.time = TimeAttention(cfg.dim, cfg.heads, cfg.left_context)
-        self.conv = TimeConvolution(cfg.dim, cfg.kernel)
+        self.time = TimeAttention(cfg.tokens, cfg.dim, cfg.heads, cfg.left_context)
+        self.conv = TimeConvolution(cfg.tokens, cfg.dim, cfg.kernel)
         self.bands = BandAttention(cfg.dim, cfg.heads)
         self.second = FeedForward(cfg.dim, cfg.ff_mult)
 

@@ -1,13 +1,14 @@
 """Endless mixtures from a pool: batch ``step`` is a function of seed and step alone, so a resumed run sees the same.
 
 Half of the mixtures are songs as they are (a passage of one song), the rest are made of stems of different songs; every
-stem then gets its own level, side, colour and speed, and may be missing.
+stem then gets its own level, side, colour and speed, and may be missing. The end of a training, while the learning rate
+falls, hears mostly songs as they are: that is what the model will be used on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,11 @@ class MixingConfig:
     ceiling: float = 1.5  # a mixture's greatest peak
     augment: bool = True
 
+    @property
+    def settled(self) -> MixingConfig:
+        """Closer to real music: stems mostly of one song, changed half as often."""
+        return replace(self, coherent=0.8, far=self.far / 2, tilt=self.tilt / 2, speed=self.speed / 2)
+
 
 @dataclass(frozen=True)
 class Take:
@@ -52,7 +58,7 @@ class Take:
 
 
 class MixingDataset:
-    """Batches of stems whose sum is the mixture.
+    """Batches of stems whose sum is the mixture; from step ``settle`` on, by the ``settled`` configuration.
 
     ``batch(step)`` is float32 ``[batch, 4, 2, frames * 1920]`` in the order of ``STEMS``.
     Raises OptionError for an empty pool, or when no song of it is long enough.
@@ -66,8 +72,10 @@ class MixingDataset:
         seed: int,
         real_weight: float | None = None,
         config: MixingConfig | None = None,
+        settle: int | None = None,
     ) -> None:
         self.config = config or MixingConfig()
+        self.settle = settle
         self.frames, self.batch_size, self.seed = frames, batch, seed
         self.samples = frames * FRAME
         # The longest read: the fastest speed, and room for interpolation.
@@ -85,44 +93,45 @@ class MixingDataset:
 
     def batch(self, step: int) -> Sound:
         """Mixtures number ``step``; ``[batch, 4, 2, samples]``."""
+        config = self.config if self.settle is None or step < self.settle else self.config.settled
         out = np.empty((self.batch_size, len(STEMS), 2, self.samples), np.float32)
         for index in range(self.batch_size):
-            self._mix(np.random.default_rng((self.seed, step, index)), out[index])
+            self._mix(np.random.default_rng((self.seed, step, index)), out[index], config)
         return out
 
-    def _mix(self, rng: Generator, out: Sound) -> None:
-        config = self.config
-        takes = self._one_song(rng) if not config.augment or rng.random() < config.coherent else self._many_songs(rng)
+    def _mix(self, rng: Generator, out: Sound, config: MixingConfig) -> None:
+        coherent = not config.augment or rng.random() < config.coherent
+        takes = self._one_song(rng, config) if coherent else self._many_songs(rng, config)
         for index, take in enumerate(takes):
             if config.augment and rng.random() < config.dropout[index]:
                 out[index] = 0
                 continue
             read_int16(self.songs[take.song].stems[index], take.start, take.step, out[index])
             if config.augment:
-                self._treat(rng, out[index])
+                _treat(rng, out[index], config)
         if not config.augment:
             return
         gain = 10 ** (float(rng.uniform(*config.loudness_db)) / 20)
         peak = float(np.max(np.abs(out.sum(0)))) * gain
         out *= np.float32(gain * min(1.0, config.ceiling / max(peak, 1e-9)))
 
-    def _one_song(self, rng: Generator) -> list[Take]:
+    def _one_song(self, rng: Generator, config: MixingConfig) -> list[Take]:
         song = int(np.searchsorted(self._song_odds, rng.random(), side="right"))
-        take = Take(song, self._start(rng, song), self._speed(rng))
+        take = Take(song, self._start(rng, song), _speed(rng, config))
         return [take] * len(STEMS)
 
-    def _many_songs(self, rng: Generator) -> list[Take]:
+    def _many_songs(self, rng: Generator, config: MixingConfig) -> list[Take]:
         # One speed for all or one for each: both happen to listeners.
-        common = self._speed(rng) if rng.random() < 0.3 else None
+        common = _speed(rng, config) if rng.random() < 0.3 else None
         takes: list[Take] = []
         for index in range(len(STEMS)):
             song = int(np.searchsorted(self._odds[index], rng.random(), side="right"))
             start = self._start(rng, song)
-            for _ in range(self.config.active_tries):
+            for _ in range(config.active_tries):
                 if self._sounds(song, index, start):
                     break
                 start = self._start(rng, song)
-            takes.append(Take(song, start, common if common is not None else self._speed(rng)))
+            takes.append(Take(song, start, common if common is not None else _speed(rng, config)))
         return takes
 
     def _sounds(self, song: int, stem: int, start: int) -> bool:
@@ -132,19 +141,19 @@ class MixingDataset:
     def _start(self, rng: Generator, song: int) -> int:
         return int(rng.integers(0, self.songs[song].stems.shape[2] - self._reach + 1))
 
-    def _speed(self, rng: Generator) -> float:
-        if not self.config.augment or rng.random() >= self.config.speed:
-            return 1.0
-        return float(1 + rng.uniform(-1, 1) * self.config.speed_range)
 
-    def _treat(self, rng: Generator, x: Sound) -> None:
-        config = self.config
-        decibels = float(
-            rng.uniform(-20, -10) if rng.random() < config.far else np.clip(rng.normal(0, config.gain_db), -9, 7)
-        )
-        gain = np.float32(10 ** (decibels / 20))
-        pole, low, high = random_tilt(rng, SAMPLE_RATE) if rng.random() < config.tilt else (1.0, 1.0, 1.0)
-        tilt_and_place(x, pole, low, high, gain * random_placement(rng, config.mono, config.move))
+def _speed(rng: Generator, config: MixingConfig) -> float:
+    if not config.augment or rng.random() >= config.speed:
+        return 1.0
+    return float(1 + rng.uniform(-1, 1) * config.speed_range)
+
+
+def _treat(rng: Generator, x: Sound, config: MixingConfig) -> None:
+    far = rng.random() < config.far
+    decibels = float(rng.uniform(-20, -10) if far else np.clip(rng.normal(0, config.gain_db), -9, 7))
+    gain = np.float32(10 ** (decibels / 20))
+    pole, low, high = random_tilt(rng, SAMPLE_RATE) if rng.random() < config.tilt else (1.0, 1.0, 1.0)
+    tilt_and_place(x, pole, low, high, gain * random_placement(rng, config.mono, config.move))
 
 
 def _odds(songs: Sequence[PoolSong], stem: str | None, real_weight: float) -> NDArray[np.float64]:

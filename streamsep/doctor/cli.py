@@ -22,7 +22,8 @@ def models(
     """
     from rich.console import Console
 
-    from streamsep.doctor.models import WEIGHTS, shipped_models
+    from streamsep.config import SHIPPED_MODELS
+    from streamsep.doctor.models import shipped_models
     from streamsep.doctor.tables import print_models
 
     found = shipped_models()
@@ -31,7 +32,9 @@ def models(
     elif found:
         print_models(Console(highlight=False), found)
     else:
-        raise StreamsepError(f"no model is in '{WEIGHTS}'; install streamsep again, or train one with streamsep train.")
+        raise StreamsepError(
+            f"no model is in '{SHIPPED_MODELS}'; install streamsep again, or train one: streamsep train."
+        )
 
 
 def doctor(

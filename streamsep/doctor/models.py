@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from streamsep.config import SHIPPED_MODELS
 from streamsep.errors import StreamsepError
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 _CARD, _SCORES = "README.md", "scores.json"
 
 
@@ -36,7 +36,7 @@ class ShippedModel:
         }
 
 
-def shipped_models(root: Path = WEIGHTS) -> list[ShippedModel]:
+def shipped_models(root: Path = SHIPPED_MODELS) -> list[ShippedModel]:
     """Every folder below ``root`` that holds safetensors, by name. Raises StreamsepError for one that is damaged."""
     if not root.is_dir():
         return []

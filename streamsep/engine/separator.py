@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamsep.audio.files import MAX_RATE, MIN_RATE
-from streamsep.config import LOOKAHEADS, SAMPLE_RATE, STEMS
+from streamsep.config import LOOKAHEADS, SAMPLE_RATE, SHIPPED_MODELS, STEMS
 from streamsep.engine.runner import MASK, RENDERS, Settings
 from streamsep.engine.stream import Stream
 from streamsep.engine.threads import use_threads
@@ -19,7 +19,6 @@ from streamsep.model.net import DECODES, FUSED, Net
 
 Sound = NDArray[np.float32]
 
-SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 DEVICES: tuple[str, ...] = ("cpu", "cuda")
 _BLOCK_SECONDS = 10
 
@@ -134,7 +133,7 @@ def load(
     return separator
 
 
-def find_model(model: str | Path, shipped: Path = SHIPPED) -> Path:
+def find_model(model: str | Path, shipped: Path = SHIPPED_MODELS) -> Path:
     """The folder of a shipped model, or the path given. Raises StreamsepError when there is no such model."""
     text = str(model)
     for folder in (shipped / text, Path(model)):

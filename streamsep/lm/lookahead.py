@@ -12,12 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from streamsep.config import LOOKAHEADS
-
-
-def lookahead_frames(lookahead: Tensor) -> Tensor:
-    """Index into ``LOOKAHEADS`` int64 → frames, same shape."""
-    return torch.tensor(LOOKAHEADS, device=lookahead.device)[lookahead]
+from streamsep.condition.encoder import lookahead_frames
 
 
 def targets(x: Tensor, lookahead: Tensor) -> tuple[Tensor, Tensor]:

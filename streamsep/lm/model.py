@@ -9,11 +9,11 @@ from torch import Tensor
 
 from kernels.reference import depth_step
 from kernels.registry import resolve
+from streamsep.condition.encoder import lookahead_frames
 from streamsep.config import STEMS, ModelConfig
 from streamsep.lm.depth import DepthTransformer
 from streamsep.lm.embedding import CodeTables, HistoryEmbedding
 from streamsep.lm.generate import DepthStep, generate
-from streamsep.lm.lookahead import lookahead_frames
 from streamsep.lm.sampling import GREEDY, Decoding
 from streamsep.lm.temporal import TemporalTransformer
 from streamsep.streaming import State, StreamModule

@@ -7,18 +7,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from streamsep.condition.bands import band_sum, band_widths
+from streamsep.codec.envelope import energy_envelopes, natural_log_power
+from streamsep.condition.bands import band_sum
 from streamsep.condition.guide import SIDES
-from streamsep.config import BINS, ENVELOPES, STEMS, SUBFRAMES
-
-# A log envelope is (log10(mean power a bin, relative to the level, + FLOOR) + 2) / 3: see streamsep.codec.envelope.
-_FLOOR = 1e-6
-_SHIFT, _SCALE = 2.0, 3.0
+from streamsep.config import ENVELOPES, STEMS, SUBFRAMES
 
 
-def natural_log_power(envelopes: Tensor) -> Tensor:
+def token_power(envelopes: Tensor) -> Tensor:
     """Log envelopes [..., 240] → natural log of the power, [..., 1 side, 2 subframes, 120], floored at -60 dB."""
-    return ((envelopes.float() * _SCALE - _SHIFT) * math.log(10.0)).unflatten(-1, (1, SUBFRAMES, ENVELOPES))
+    return natural_log_power(envelopes).unflatten(-1, (1, SUBFRAMES, ENVELOPES))
 
 
 def token_masks(envelopes: Tensor) -> Tensor:
@@ -26,7 +23,7 @@ def token_masks(envelopes: Tensor) -> Tensor:
 
     Both sides get the same mask: tokens say how loud a stem is, not where it stands.
     """
-    shares = torch.log_softmax(natural_log_power(envelopes), -4)
+    shares = torch.log_softmax(token_power(envelopes), -4)
     return shares.expand(*shares.shape[:-3], SIDES, *shares.shape[-2:])
 
 
@@ -43,8 +40,7 @@ def guide_envelopes(log_masks: Tensor, spectrum: Tensor, level: Tensor) -> Tenso
     """
     mixture = band_sum(torch.view_as_real(spectrum).square().sum(-1)).unsqueeze(-4)
     energy = ((2 * log_masks.float()).exp() * mixture).sum(-3)  # [..., S, 2, 120]
-    scale = (level * BINS)[..., None, None, None] * band_widths(level.device)
-    return ((torch.log10(energy / scale + _FLOOR) + _SHIFT) / _SCALE).flatten(-2)
+    return energy_envelopes(energy, level.unsqueeze(-1))
 
 
 class Fuse(nn.Module):
@@ -82,5 +78,5 @@ class Fuse(nn.Module):
             log masks, the shape of ``guide_logits``; their exp sums to one over S.
         """
         weight = (self.weight(entropy) * self.exponent.unsqueeze(-1)).unsqueeze(-2).unsqueeze(-2)
-        logits = self.guide * guide_logits.float() + weight * natural_log_power(envelopes)
+        logits = self.guide * guide_logits.float() + weight * token_power(envelopes)
         return torch.log_softmax(logits, -4)

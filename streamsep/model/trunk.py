@@ -21,7 +21,7 @@ def frame_power(spectrum: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TrunkOutput:
-    """``tokens`` [B, 30, T, dim], ``level`` [B, T], ``logits`` [B, T, S, 2, 2, 120]; a step gives them without T."""
+    """``tokens`` [B, N, T, dim], ``level`` [B, T], ``logits`` [B, T, S, 2, 2, 120]; a step gives them without T."""
 
     tokens: Tensor
     level: Tensor

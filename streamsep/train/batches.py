@@ -40,15 +40,21 @@ def batches(dataset: MixingDataset, first: int, background: bool = True) -> Iter
 
 @dataclass(frozen=True)
 class Spectra:
-    """``mixture`` [B, T, 2, 2, 961] and ``stems`` [B, T, S, 2, 2, 961], complex mid/side columns of each frame."""
+    """Complex columns of mid and side: ``mixture`` [B, T, 2, 2, 961] by frame, ``columns`` [B, S, 2, 2T, 961] of the
+    stems, as they come from the STFT."""
 
     mixture: Tensor
-    stems: Tensor
+    columns: Tensor
+
+    @property
+    def stems(self) -> Tensor:
+        """The stems by frame: a view [B, T, S, 2, 2, 961]."""
+        return self.columns.unflatten(3, (-1, SUBFRAMES)).permute(0, 3, 1, 2, 4, 5)
 
 
 @torch.no_grad()
 def spectra(waves: Tensor, stft: STFT) -> Spectra:
     """Waves [B, 4, 2, L] → spectra of the stems and of their sum."""
-    columns = stft(mid_side(waves, 2))  # [B, 4, 2, 2T, 961]
-    stems = columns.unflatten(3, (-1, SUBFRAMES)).permute(0, 3, 1, 2, 4, 5).contiguous()
-    return Spectra(stems.sum(2), stems)
+    columns = stft(mid_side(waves, 2))
+    mixture = columns.sum(1).unflatten(2, (-1, SUBFRAMES)).transpose(1, 2)
+    return Spectra(mixture.contiguous(), columns)

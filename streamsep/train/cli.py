@@ -7,115 +7,54 @@ from typing import Annotated
 
 import typer
 
-HELP = """Train guide, codec and language model, in this order.
-
-\b
-Examples:
-  streamsep train guide --recipe tiny --pool pool --valid valid
-  streamsep train codec --recipe tiny --pool pool --valid valid
-  streamsep train lm --recipe tiny --pool pool --valid valid
-"""
-
-app = typer.Typer(
-    help=HELP,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-RecipeName = Annotated[str, typer.Option(metavar="RECIPE", help="A shipped recipe or the path of a TOML file.")]
-Pools = Annotated[list[Path], typer.Option(metavar="DIR", help="Songs to train on; may be given more than once.")]
-Valid = Annotated[Path | None, typer.Option(metavar="DIR", help="Held-out songs that checkpoints are chosen by.")]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of checkpoints, log, pictures and sounds.")]
-Steps = Annotated[int | None, typer.Option(metavar="N", help="Another length.", show_default="the recipe's")]
-Init = Annotated[
-    str | None, typer.Option(metavar="MODEL", help="Begin with this model's weights.", show_default="from nothing")
-]
-Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads.", show_default="one for each core")]
+from streamsep.errors import OptionError
+from streamsep.train.recipe import STAGES
 
 
-@app.command()
-def guide(
-    pool: Pools,
-    recipe: RecipeName = "tiny",
-    valid: Valid = None,
-    out: Out = Path("runs"),
-    steps: Steps = None,
-    init: Init = None,
-    threads: Threads = None,
+def train(
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="guide, codec or lm.")],
+    pool: Annotated[list[Path], typer.Option(metavar="DIR", help="Songs to train on; may be given more than once.")],
+    recipe: Annotated[
+        str, typer.Option(metavar="RECIPE", help="A shipped recipe or the path of a TOML file.")
+    ] = "tiny",
+    valid: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Held-out songs that checkpoints are chosen by.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of checkpoints, log, pictures and sounds.")] = Path(
+        "runs"
+    ),
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Another length.", show_default="the recipe's")] = None,
+    init: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Begin with this model's weights.", show_default="from nothing")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads.", show_default="one for each core")] = None,
 ) -> None:
-    """Train the Conformer and its guide head, which the language model builds on.
+    """Train one stage of a model: guide, codec and lm, in this order.
 
-    Goes on from OUT/guide/last.pt when that is there; the best weights are OUT/guide/best.safetensors.
+    guide is the Conformer and its guide head, which the language model builds on. codec is first the semantic path,
+    then the acoustic path and the decoder. lm is the language model on the codec's tokens; it needs OUT/guide and
+    OUT/codec, trained before, and writes the whole model to OUT/model.
+
+    A stage goes on from OUT/STAGE/last.pt when that is there; its best weights are OUT/STAGE/best.safetensors.
 
     \b
     Examples:
       streamsep train guide --recipe tiny --pool pool --valid valid
-      streamsep train guide --recipe my.toml --pool pool --pool musdb/train --out runs/mine --steps 20000
-    """
-    _train("guide", pool, recipe, valid, out, steps, init, threads)
-
-
-@app.command()
-def codec(
-    pool: Pools,
-    recipe: RecipeName = "tiny",
-    valid: Valid = None,
-    out: Out = Path("runs"),
-    steps: Steps = None,
-    init: Init = None,
-    threads: Threads = None,
-) -> None:
-    """Train the codec: first the semantic path, then the acoustic path and the decoder.
-
-    \b
-    Examples:
       streamsep train codec --recipe tiny --pool pool --valid valid
-    """
-    _train("codec", pool, recipe, valid, out, steps, init, threads)
-
-
-@app.command()
-def lm(
-    pool: Pools,
-    recipe: RecipeName = "tiny",
-    valid: Valid = None,
-    out: Out = Path("runs"),
-    steps: Steps = None,
-    init: Init = None,
-    threads: Threads = None,
-) -> None:
-    """Train the language model on the codec's tokens, then write the whole model to OUT/model.
-
-    Needs OUT/guide and OUT/codec, trained before.
-
-    \b
-    Examples:
       streamsep train lm --recipe tiny --pool pool --valid valid
-      streamsep train lm --recipe tiny --pool my-songs --valid valid --init tiny --out runs/more
+      streamsep train guide --recipe my.toml --pool pool --pool musdb/train --out runs/mine --steps 20000
+      streamsep train lm --pool my-songs --valid valid --init tiny --out runs/more
     """
-    _train("lm", pool, recipe, valid, out, steps, init, threads)
-
-
-def _train(
-    stage: str,
-    pool: list[Path],
-    recipe: str,
-    valid: Path | None,
-    out: Path,
-    steps: int | None,
-    init: str | None,
-    threads: int | None,
-) -> None:
-    from streamsep.errors import OptionError
-
+    if stage not in STAGES:
+        raise OptionError(f"unknown stage '{stage}'; choose one of {', '.join(STAGES)}.")
     if steps is not None and steps < 1:
         raise OptionError(f"--steps {steps} trains nothing; give 1 or more.")
     if threads is not None and threads < 1:
         raise OptionError(f"--threads {threads} does nothing; give 1 or more.")
 
-    from streamsep.train.run import TrainOptions, train
+    from streamsep.train.run import TrainOptions
+    from streamsep.train.run import train as run
 
-    train(
+    run(
         stage, TrainOptions(recipe, tuple(pool), valid, out, steps, threads, init), lambda text: print(text, flush=True)
     )

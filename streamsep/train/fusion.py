@@ -16,8 +16,7 @@ from streamsep.lm import LIVE, generate
 from streamsep.model.fuse import guide_envelopes
 from streamsep.model.net import Net
 from streamsep.train.batches import Spectra
-from streamsep.train.guide import SNR_WINDOW
-from streamsep.train.losses import BandStatistics, band_statistics, error_energy, share_loss, window_snr_loss
+from streamsep.train.losses import BandStatistics, band_statistics, mask_loss
 from streamsep.train.validation import ValidationSongs
 
 STEPS, RATE = 60, 0.05
@@ -56,8 +55,7 @@ def calibrate(net: Net, songs: ValidationSongs, steps: int = STEPS) -> tuple[flo
 def _loss(net: Net, song: _Song) -> Tensor:
     logs = net.fuse(song.logits, song.envelopes, song.entropy)
     valid = torch.ones(logs.shape[:2], dtype=torch.bool, device=logs.device)
-    snr = window_snr_loss(error_energy(logs.exp(), song.stats), song.stats, valid, SNR_WINDOW)
-    return 0.1 * snr + share_loss(logs, song.stats, valid)
+    return mask_loss(logs, song.stats, valid).total
 
 
 @torch.no_grad()
@@ -75,4 +73,4 @@ def _hear(net: Net, song: Spectra) -> _Song:
     frame = generate(net.lm.depth, h.flatten(0, 1), guide.flatten(0, 1), LIVE)
     envelopes = net.codec.semantic.decode(frame.latent).unflatten(0, (batch, length))
     entropy = frame.entropy.unflatten(0, (batch, length))
-    return _Song(trunk.logits, envelopes, entropy, band_statistics(song.mixture, song.stems))
+    return _Song(trunk.logits, envelopes, entropy, band_statistics(song))

@@ -12,12 +12,10 @@ from streamsep.condition.guide import log_masks
 from streamsep.config import LOOKAHEADS
 from streamsep.model.trunk import Trunk
 from streamsep.train.batches import spectra
-from streamsep.train.losses import band_statistics, error_energy, share_loss, spectral_loss, window_snr_loss
+from streamsep.train.losses import band_statistics, mask_loss
 from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import draw_lookahead
-from streamsep.train.validation import ValidationSongs, align_frames
-
-SNR_WINDOW = 25  # frames: one second
+from streamsep.train.validation import ValidationSongs
 
 
 class GuideStage:
@@ -32,17 +30,9 @@ class GuideStage:
         spectrum = spectra(waves, self.stft)
         lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
         logs = log_masks(self.module(spectrum.mixture, lookahead).logits)
-        mixture, valid = align_frames(spectrum.mixture, lookahead)
-        stems, _ = align_frames(spectrum.stems, lookahead)
-        with torch.no_grad():
-            stats = band_statistics(mixture, stems)
-        error = error_energy(logs.exp(), stats)
-        snr, detail = window_snr_loss(error, stats, valid, SNR_WINDOW), spectral_loss(error, stats, valid)
-        share = share_loss(logs, stats, valid)
-        weigh = self.config.options
-        loss = weigh["snr"] * snr + weigh["detail"] * detail + weigh["share"] * share
-        parts = {"snr": snr, "detail": detail, "share": share}
-        return loss, {name: float(value.detach()) for name, value in parts.items()}
+        stats, valid = band_statistics(spectrum).aligned(lookahead)
+        found = mask_loss(logs, stats, valid)
+        return found.total, {name: float(value.detach()) for name, value in vars(found).items()}
 
     def masks(self, mixture: Tensor, k: int) -> Tensor:
         """Spectrum [B, T, 2, 2, 961] → masks by frame [B, T, S, 2, 2, 120] of lookahead ``k``."""

@@ -22,11 +22,10 @@ from streamsep.model.fuse import guide_envelopes, token_masks
 from streamsep.model.net import Net, delay
 from streamsep.train.batches import Spectra, spectra
 from streamsep.train.codec import encode_stems
-from streamsep.train.guide import SNR_WINDOW
-from streamsep.train.losses import BandStatistics, band_statistics, error_energy, spectral_loss, window_snr_loss
+from streamsep.train.losses import SNR_WINDOW, BandStatistics, band_statistics, mask_loss
 from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import draw_lookahead
-from streamsep.train.validation import ValidationSongs, align_frames
+from streamsep.train.validation import ValidationSongs
 
 SCORED: tuple[str, ...] = ("soft", "guide", "fused")
 
@@ -67,15 +66,12 @@ class LMStage:
         latent, entropy = net.posterior(logits)
         envelopes = net.codec.semantic.decode(latent)
         own = slice(codes.shape[0] // 2, None)  # these were fed their own codes
-        keep = BandStatistics(stats.mix[own], stats.cross[own], stats.stem[own])
-        soft = error_energy(token_masks(envelopes)[own].exp(), keep)
-        fused = error_energy(net.fuse(trunk.logits[at], envelopes, entropy)[own].exp(), keep)
+        keep = stats.at(own)
         ok = valid[at][own]
-        soft_snr, fused_snr = (window_snr_loss(error, keep, ok, SNR_WINDOW) for error in (soft, fused))
-        detail = spectral_loss(fused, keep, ok)
-        weigh = self.config.options.get("mask", 0.1)
-        loss = ce + weigh * (soft_snr + fused_snr + self.config.options.get("detail", 10.0) * detail)
-        parts = {"ce": ce, "soft": soft_snr, "fused": fused_snr, "entropy": entropy.mean()}
+        soft = mask_loss(token_masks(envelopes)[own], keep, ok)
+        fused = mask_loss(net.fuse(trunk.logits[at], envelopes, entropy)[own], keep, ok)
+        loss = ce + self.config.options.get("mask", 0.2) * (soft.total + fused.total)
+        parts = {"ce": ce, "soft": soft.share, "fused": fused.share, "entropy": entropy.mean()}
         return loss, {name: float(value.detach()) for name, value in parts.items()}
 
     def _past(self, codes: Tensor, lookahead: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -156,5 +152,4 @@ def free_run(net: Net, mixture: Tensor, k: int, decodes: tuple[str, ...]) -> dic
 def _statistics(found: Spectra, lookahead: Tensor, span: Tensor) -> BandStatistics:
     """Of the frames that the steps ``span`` emit."""
     row = torch.arange(span.shape[0], device=span.device)[:, None]
-    mixture, stems = (align_frames(x, lookahead)[0][row, span] for x in (found.mixture, found.stems))
-    return band_statistics(mixture, stems)
+    return band_statistics(found).aligned(lookahead)[0].at((row, span))

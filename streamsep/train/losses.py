@@ -7,11 +7,17 @@ sums do not depend on the net, so the loss costs 120 bands, not 961 bins.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from streamsep.condition.bands import band_sum
+from kernels.registry import resolve
+from streamsep.config import SUBFRAMES, envelope_edges
+from streamsep.lm.lookahead import targets
+from streamsep.train.batches import Spectra
+
+SNR_WINDOW = 25  # frames: one second
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,26 @@ class BandStatistics:
     cross: Tensor
     stem: Tensor
 
+    def aligned(self, lookahead: Tensor) -> tuple[BandStatistics, Tensor]:
+        """By the step that speaks of the frame, and [B, T] where there is one; ``lookahead`` [B] is an index."""
+        (mix, valid), (cross, _), (stem, _) = (targets(x, lookahead) for x in (self.mix, self.cross, self.stem))
+        return BandStatistics(mix, cross, stem), valid
 
-def band_statistics(mixture: Tensor, stems: Tensor) -> BandStatistics:
-    """Energies from spectra: ``mixture`` [B, T, 2, 2, 961] complex, ``stems`` [B, T, S, 2, 2, 961] complex."""
-    x, s = torch.view_as_real(mixture.unsqueeze(2)), torch.view_as_real(stems)
-    return BandStatistics(band_sum(x.square().sum(-1)), band_sum((x * s).sum(-1)), band_sum(s.square().sum(-1)))
+    def at(self, where: Any) -> BandStatistics:
+        """The rows or frames that an index picks."""
+        return BandStatistics(self.mix[where], self.cross[where], self.stem[where])
+
+
+@torch.no_grad()
+def band_statistics(found: Spectra) -> BandStatistics:
+    """Energies of what ``spectra`` found."""
+    columns = found.columns
+    batch, stems = columns.shape[:2]
+    sums = resolve("band_energies", columns.device.type).function
+    mix, cross, stem = sums(columns.flatten(2, 3), torch.tensor(envelope_edges(), device=columns.device))
+    frames = (-1, 2, columns.shape[3] // SUBFRAMES, SUBFRAMES, mix.shape[-1])  # stem, side, frame, subframe, band
+    mix, cross, stem = (x.view(batch, *frames).permute(0, 3, 1, 2, 4, 5) for x in (mix, cross, stem))
+    return BandStatistics(mix, cross, stem)
 
 
 def error_energy(masks: Tensor, stats: BandStatistics) -> Tensor:
@@ -35,7 +56,30 @@ def error_energy(masks: Tensor, stats: BandStatistics) -> Tensor:
     return (masks.square() * stats.mix - 2 * masks * stats.cross + stats.stem).clamp(min=0)
 
 
-def window_snr_loss(error: Tensor, stats: BandStatistics, valid: Tensor, window: int, floor: float = 1e-3) -> Tensor:
+@dataclass(frozen=True)
+class MaskLoss:
+    """What every mask was trained by: ``total`` is the weighed sum of the others."""
+
+    snr: Tensor
+    detail: Tensor
+    share: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return 0.25 * self.snr + 10.0 * self.detail + 5.0 * self.share
+
+
+def mask_loss(log_masks: Tensor, stats: BandStatistics, valid: Tensor) -> MaskLoss:
+    """Measure ``log_masks`` [B, T, S, 2, 2, 120], whose exp sums to one over S, on the ``valid`` [B, T] frames."""
+    error = error_energy(log_masks.exp(), stats)
+    return MaskLoss(
+        window_snr_loss(error, stats, valid), spectral_loss(error, stats, valid), share_loss(log_masks, stats, valid)
+    )
+
+
+def window_snr_loss(
+    error: Tensor, stats: BandStatistics, valid: Tensor, window: int = SNR_WINDOW, floor: float = 1e-3
+) -> Tensor:
     """Mean over stems and windows of 10·log10(error / mixture + floor), in dB.
 
     Its gradient is that of SNR where a stem is active, and of leakage relative to the mixture where it is silent.
@@ -43,7 +87,7 @@ def window_snr_loss(error: Tensor, stats: BandStatistics, valid: Tensor, window:
     Args:
         error: [B, T, S, 2, 2, 120].
         valid: [B, T] bool frames that count.
-        window: frames a window (25 = 1 s).
+        window: frames a window.
         floor: error below this fraction of the mixture no longer counts.
     """
     frames = error.shape[1] // window * window

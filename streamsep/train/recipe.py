@@ -19,7 +19,8 @@ T = TypeVar("T")
 class StageConfig:
     """One stage of training.
 
-    ``schedule``: warm-up over ``warmup`` steps, then constant, then down to zero over the last ``decay`` share of all.
+    ``schedule``: warm-up over ``warmup`` steps, then constant, then down to zero over the last ``decay`` share of all,
+    in which mixtures are mostly whole songs.
     ``lookahead_odds``: how often lookahead -1, 0, 1 and 2 are trained.
     """
 

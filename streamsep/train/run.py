@@ -24,6 +24,7 @@ from streamsep.train.fusion import calibrate
 from streamsep.train.guide import GuideStage
 from streamsep.train.lm import LMStage
 from streamsep.train.loop import BEST, Log, Outcome, Trainer
+from streamsep.train.memory import keep_freed_memory
 from streamsep.train.recipe import Recipe, StageConfig, load_recipe
 from streamsep.train.stage import Stage
 from streamsep.train.validation import ValidationSongs
@@ -45,6 +46,7 @@ class TrainOptions:
 
 def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     """Run one stage (``guide``, ``codec`` or ``lm``) to its end, from where it stands."""
+    keep_freed_memory()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     recipe = load_recipe(options.recipe)
@@ -54,7 +56,8 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     device = Accelerator().device
     valid = None if options.valid is None else ValidationSongs(options.valid, device=device)
     torch.manual_seed(config.seed)
-    data = MixingDataset(options.pools, config.frames, config.batch, config.seed, config.real_weight)
+    settle = round(config.steps * (1 - config.decay))
+    data = MixingDataset(options.pools, config.frames, config.batch, config.seed, config.real_weight, settle=settle)
     made = STAGES[stage](recipe, config, valid, options.out, _start(options.init, recipe))
     trainer = Trainer(made, config, options.out / stage, log)
 

@@ -17,16 +17,10 @@ from streamsep.data.pool import PoolSong, open_pool
 from streamsep.evaluate.metrics import Sound
 from streamsep.evaluate.scores import Row, SongScorer, total_summary
 from streamsep.evaluate.songs import TrueStems
-from streamsep.lm.lookahead import targets
 from streamsep.render.mask import to_bins
 from streamsep.train.batches import Spectra, spectra
 
 EDGE = 3  # frames at either end that some lookahead does not cover
-
-
-def align_frames(x: Tensor, lookahead: Tensor) -> tuple[Tensor, Tensor]:
-    """``x`` [B, T, ...] by frame → by the step that speaks of the frame, and [B, T] where there is one."""
-    return targets(x, lookahead)
 
 
 class ValidationSongs:

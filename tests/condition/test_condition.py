@@ -19,7 +19,9 @@ from streamsep.condition.level import FLOOR, LevelTracker
 from streamsep.config import BINS, ENVELOPES, LOOKAHEADS, ConditionConfig, envelope_edges, trunk_edges
 from streamsep.streaming import State, StreamModule
 
-CONFIG = ConditionConfig(dim=16, layers=2, heads=2, kernel=3, left_context=5, ff_mult=2, out_dim=12)
+CONFIG = ConditionConfig(
+    band_dim=8, tokens=6, dim=16, layers=2, heads=2, kernel=3, left_context=5, ff_mult=2, out_dim=12
+)
 FRAMES = 13  # more than the attention's left context, so that its ring turns over
 M = TypeVar("M", bound=torch.nn.Module)
 
@@ -42,8 +44,8 @@ def seeded(make: Callable[[], M]) -> M:
 
 
 MODULES: list[Callable[[], StreamModule]] = [
-    lambda: TimeAttention(16, 2, 5),
-    lambda: TimeConvolution(16, 3),
+    lambda: TimeAttention(6, 16, 2, 5),
+    lambda: TimeConvolution(6, 16, 3),
     lambda: Conformer(CONFIG),
 ]
 
@@ -51,7 +53,7 @@ MODULES: list[Callable[[], StreamModule]] = [
 @pytest.mark.parametrize("make", MODULES)
 def test_steps_equal_the_sequence(make: Callable[[], StreamModule]) -> None:
     module = seeded(make)
-    x = noise(2, 30, FRAMES, 16)
+    x = noise(2, 6, FRAMES, 16)
     state = module.init_state(2)
     steps = torch.stack([module.step(x[:, :, t], state) for t in range(FRAMES)], 2)
     torch.testing.assert_close(steps, module(x), atol=1e-5, rtol=1e-5)
@@ -60,15 +62,15 @@ def test_steps_equal_the_sequence(make: Callable[[], StreamModule]) -> None:
 @pytest.mark.parametrize("make", MODULES)
 def test_no_frame_depends_on_a_later_one(make: Callable[[], StreamModule]) -> None:
     module = seeded(make)
-    x = noise(1, 30, FRAMES, 16).requires_grad_()
+    x = noise(1, 6, FRAMES, 16).requires_grad_()
     (gradient,) = torch.autograd.grad(module(x)[:, :, 6].square().sum(), x)
     assert (gradient[:, :, 7:] == 0).all()
     assert (gradient[:, :, 6] != 0).any()
 
 
 def test_attention_forgets_what_left_its_window() -> None:
-    module = seeded(lambda: TimeAttention(16, 2, 5))
-    x = noise(1, 30, FRAMES, 16).requires_grad_()
+    module = seeded(lambda: TimeAttention(6, 16, 2, 5))
+    x = noise(1, 6, FRAMES, 16).requires_grad_()
     (gradient,) = torch.autograd.grad(module(x)[:, :, 10].square().sum(), x)
     assert (gradient[:, :, :6] == 0).all() and (gradient[:, :, 6] != 0).any()
 
@@ -76,7 +78,7 @@ def test_attention_forgets_what_left_its_window() -> None:
 @pytest.mark.parametrize("make", MODULES)
 def test_slots_are_alone_and_inactive_ones_stand_still(make: Callable[[], StreamModule]) -> None:
     module = seeded(make)
-    x = noise(3, 30, FRAMES, 16)
+    x = noise(3, 6, FRAMES, 16)
     alone = module.init_state(1)
     expected = [module.step(x[1:2, :, t], alone) for t in range(FRAMES)]
     x[0], x[2] = torch.nan, torch.nan
@@ -86,7 +88,7 @@ def test_slots_are_alone_and_inactive_ones_stand_still(make: Callable[[], Stream
         torch.testing.assert_close(module.step(x[:, :, t], state, active)[1:2], expected[t], atol=1e-5, rtol=1e-5)
     assert all((tensor[2] == 0).all() for _, tensor in state.named_tensors())
     state.reset(torch.tensor([True, False, False]))  # the poisoned slot is as good as new
-    x = noise(3, 30, 4, 16, seed=1)
+    x = noise(3, 6, 4, 16, seed=1)
     fresh = module.init_state(1)
     for t in range(4):
         out, want = module.step(x[:, :, t], state), module.step(x[:1, :, t], fresh)
@@ -115,7 +117,7 @@ def test_target_is_the_frame_that_is_emitted() -> None:
     _, target = encoder(x, level, lookahead)
     for row, k in enumerate(LOOKAHEADS):
         for t in range(FRAMES):
-            want = embedded[row, t - k] if k >= 0 and t >= k else torch.zeros(30, 16)
+            want = embedded[row, t - k] if k >= 0 and t >= k else torch.zeros(30, 8)
             torch.testing.assert_close(target[row, :, t], want)
 
 
@@ -208,13 +210,14 @@ def test_features_do_not_depend_on_loudness_and_know_left_from_right() -> None:
 
 
 def test_embedding_pool_and_guide_work_band_by_band() -> None:
-    embedding, pool = seeded(lambda: BandEmbedding(16)), seeded(lambda: ConditionPool(CONFIG))
-    tokens = embedding(spectral_features(spectrum(3), torch.ones(3)))
-    assert tokens.shape == (3, 30, 16) and pool(tokens).shape == (3, 12)
+    embedding, pool = seeded(lambda: BandEmbedding(8)), seeded(lambda: ConditionPool(CONFIG))
+    bands = embedding(spectral_features(spectrum(3), torch.ones(3)))
+    assert bands.shape == (3, 30, 8) and pool(noise(3, 6, 16)).shape == (3, 12)
     guide = seeded(lambda: GuideHead(CONFIG))
-    tokens, target = noise(3, 30, 16).requires_grad_(), noise(3, 30, 16, seed=1)
+    tokens, target = noise(3, 6, 16).requires_grad_(), noise(3, 30, 8, seed=1).requires_grad_()
     logits = guide(tokens, target)
     assert logits.shape == (3, 4, 2, 2, ENVELOPES)
     torch.testing.assert_close(log_masks(logits).exp().sum(1), torch.ones(3, 2, 2, ENVELOPES))
-    (gradient,) = torch.autograd.grad(logits[..., 8:12].square().sum(), tokens)  # the third trunk band
-    assert (gradient[:, 2] != 0).any() and (gradient[:, [1, 3]] == 0).all()
+    gradients = torch.autograd.grad(logits[..., 28:32].square().sum(), (tokens, target))  # the eighth trunk band
+    for gradient, own, others in zip(gradients, (1, 7), ([0, 2], [6, 8]), strict=True):
+        assert (gradient[:, own] != 0).any() and (gradient[:, others] == 0).all()

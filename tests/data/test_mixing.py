@@ -38,6 +38,16 @@ def test_shape_and_determinism(pool: Path) -> None:
     assert not np.array_equal(MixingDataset([pool], 25, 3, seed=6).batch(7), batch)
 
 
+def test_the_end_of_a_training_hears_songs_as_they_are(pool: Path) -> None:
+    plain = MixingConfig(coherent=0.0, speed=0.0)
+    dataset = MixingDataset([pool], 20, 2, seed=1, config=plain, settle=3)
+    settled = MixingDataset([pool], 20, 2, seed=1, config=plain.settled)
+    assert plain.settled.coherent > 0.5
+    assert np.array_equal(dataset.batch(3), settled.batch(3))
+    assert np.array_equal(dataset.batch(2), MixingDataset([pool], 20, 2, seed=1, config=plain).batch(2))
+    assert not np.array_equal(dataset.batch(2), settled.batch(2))
+
+
 def test_a_dataset_goes_to_another_process_without_its_samples(pool: Path) -> None:
     dataset = MixingDataset([pool], 20, 2, seed=1)
     sent = pickle.dumps(dataset)

@@ -20,6 +20,8 @@ encoder_layers = 1
 decoder_layers = 1
 
 [model.condition]
+band_dim = 8
+tokens = 5
 dim = 16
 layers = 1
 heads = 2
@@ -48,7 +50,6 @@ warmup = 2
 log_every = 1
 save_every = 5
 score_every = 40
-options = { snr = 0.25, detail = 10.0, share = 5.0 }
 
 [codec]
 steps = 120
@@ -71,7 +72,7 @@ warmup = 2
 log_every = 1
 save_every = 4
 score_every = 8
-options = { acoustic_share = 0.3, mask = 0.1, detail = 10.0 }
+options = { acoustic_share = 0.3, mask = 0.1 }
 """
 
 

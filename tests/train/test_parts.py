@@ -20,7 +20,7 @@ def test_error_energy_is_the_energy_of_the_error() -> None:
     generator = torch.Generator().manual_seed(0)
     found = spectra(torch.randn(2, 4, 2, 5 * 1_920, generator=generator), STFT())
     masks = torch.rand(2, 5, 4, 2, 2, 120, generator=generator)
-    error = error_energy(masks, band_statistics(found.mixture, found.stems))
+    error = error_energy(masks, band_statistics(found))
     wrong = to_bins(masks) * found.mixture.unsqueeze(2) - found.stems
     torch.testing.assert_close(error.sum(-1), wrong.abs().square().sum(-1), rtol=1e-3, atol=1e-2)
 
@@ -28,7 +28,7 @@ def test_error_energy_is_the_energy_of_the_error() -> None:
 def test_true_masks_are_better_than_even_ones() -> None:
     generator = torch.Generator().manual_seed(1)
     found = spectra(torch.randn(1, 4, 2, 25 * 1_920, generator=generator) * torch.rand(1, 4, 1, 1), STFT())
-    stats = band_statistics(found.mixture, found.stems)
+    stats = band_statistics(found)
     valid = torch.ones(1, 25, dtype=torch.bool)
     even = torch.full_like(stats.stem, 0.25)
     true = stats.stem / stats.stem.sum(2, keepdim=True)
@@ -40,7 +40,7 @@ def test_true_masks_are_better_than_even_ones() -> None:
 
 def test_silence_gives_finite_losses() -> None:
     found = spectra(torch.zeros(1, 4, 2, 25 * 1_920), STFT())
-    stats = band_statistics(found.mixture, found.stems)
+    stats = band_statistics(found)
     logs = torch.zeros_like(stats.stem, requires_grad=True)
     valid = torch.ones(1, 25, dtype=torch.bool)
     loss = window_snr_loss(error_energy(logs.exp(), stats), stats, valid, 25) + share_loss(logs, stats, valid)
