@@ -36,7 +36,7 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command("separate", "streamsep.files.cli", "separate", "Separate songs into vocals, drums, bass and other."),
     Command("demo", "streamsep.demo.cli", "demo", "Compose a song, separate it in real time, show how well it went."),
-    Command("models", "streamsep.doctor.cli", "models", "List the models that are here, with their scores."),
+    Command("models", "streamsep.doctor.cli", "models", "List the models that are here; import others.", group=True),
     Command("doctor", "streamsep.doctor.cli", "doctor", "Check environment, devices and speed."),
     Command("evaluate", "streamsep.evaluate.cli", "evaluate", "Measure separation against true stems."),
     Command("data", "streamsep.data.cli", "app", "Make or import songs to train on.", group=True),
