@@ -39,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("models", "streamsep.doctor.cli", "models", "List the models that are here; import others.", group=True),
     Command("doctor", "streamsep.doctor.cli", "doctor", "Check environment, devices and speed."),
     Command("evaluate", "streamsep.evaluate.cli", "evaluate", "Measure separation against true stems."),
+    Command("codec", "streamsep.transcode.cli", "app", "Turn sound into tokens and back.", group=True),
     Command("data", "streamsep.data.cli", "app", "Make or import songs to train on.", group=True),
     Command("train", "streamsep.train.cli", "app", "Train a codec or a language model.", group=True),
 )
