@@ -1,4 +1,4 @@
-"""Models that are shipped with the package. Reads their files only; imports neither torch nor the model."""
+"""Models that are shipped with the package or were imported. Reads their files only; does not import torch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from streamsep.errors import StreamsepError
+from streamsep.model.store import SHIPPED
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+WEIGHTS = SHIPPED
 _CARD, _SCORES = "README.md", "scores.json"
 
 

@@ -69,9 +69,9 @@ def encode(
     """
     from streamsep.transcode.codecs import open_codec
     from streamsep.transcode.run import encode_file, summary
-    from streamsep.transcode.tokens import check_suffix, write_tokens
+    from streamsep.transcode.tokens import check_output, write_tokens
 
-    check_suffix(out)
+    check_output(out, overwrite)
     coder = open_codec(codec, semantic, piece, device.lower())
     with _bar("encoding") as step:
         tokens = encode_file(sound, coder, codebooks, step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -65,11 +66,16 @@ def check_suffix(path: Path) -> None:
         raise OptionError(f"'{path}' is no name of a token file; let it end in {' or '.join(SUFFIXES)}.")
 
 
-def write_tokens(path: Path, tokens: Tokens, overwrite: bool = False) -> None:
-    """Write a token file, whole or not at all. Raises OutputError when it cannot be written or exists already."""
+def check_output(path: Path, overwrite: bool) -> None:
+    """Raise OptionError or OutputError for a place where no token file can be written."""
     check_suffix(path)
     if path.exists() and not overwrite:
         raise OutputError(f"'{path}' exists already; choose another name or allow --overwrite.")
+
+
+def write_tokens(path: Path, tokens: Tokens, overwrite: bool = False) -> None:
+    """Write a token file, whole or not at all. Raises OutputError when it cannot be written or exists already."""
+    check_output(path, overwrite)
     about = json.dumps({"version": _VERSION, "samples": tokens.samples, **dataclasses.asdict(tokens.format)})
     arrays: dict[str, NDArray[Any]] = {"codes": tokens.codes}
     if tokens.format.levels:
@@ -88,7 +94,8 @@ def write_tokens(path: Path, tokens: Tokens, overwrite: bool = False) -> None:
         text = error.strerror if isinstance(error, OSError) else str(error)
         raise OutputError(f"'{path}' cannot be written: {text}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def read_tokens(path: Path) -> Tokens:

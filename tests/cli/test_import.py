@@ -104,6 +104,16 @@ def test_what_else_lies_there_is_not_replaced(imports: Callable[..., Any], state
     assert (tmp_path / "models" / "small" / "thesis.txt").read_text() == "mine"
 
 
+def test_tensors_that_share_their_memory(imports: Callable[..., Any], state: State, tmp_path: Path) -> None:
+    both = torch.stack([state["encoder.norm.weight"], state["decoder.norm.weight"]])
+    state["encoder.norm.weight"], state["decoder.norm.weight"] = both
+    state["quantizer.layers.0._codebook.embed_avg"] = state["quantizer.layers.0._codebook.embed"]
+    torch.save(state, tmp_path / "weights.pt")
+    assert imports(tmp_path / "weights.pt").code == 0
+    loaded = load_hcodec2(tmp_path / "models" / "small").state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
+
+
 class Bomb:
     """What unpickling it would do: write a file."""
 

@@ -67,21 +67,38 @@ def import_checkpoint(path: Path, folder: Path, config: HCodec2Config = PUBLISHE
 
 def save_folder(folder: Path, tensors: Mapping[str, Tensor], about: dict[str, Any], overwrite: bool = False) -> None:
     """Write both files into a folder beside ``folder`` and rename it. Raises OutputError."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     try:
         part.mkdir(parents=True)
-        save_file({name: value.float().contiguous() for name, value in tensors.items()}, part / WEIGHTS)
+        save_file(_apart(tensors), part / WEIGHTS)
         (part / WEIGHTS).chmod(0o644)  # safetensors leaves it to the owner alone
         (part / CONFIG).write_text(json.dumps(about, indent=2) + "\n", "utf-8")
         _refuse_existing(folder, overwrite)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(old)
         part.rename(folder)
     except (OSError, SafetensorError) as error:
         text = error.strerror if isinstance(error, OSError) else str(error)
         raise OutputError(f"'{folder}' cannot be written: {text}; what was begun is removed.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """In float32, each in memory of its own as safetensors wants it; copied only where that is not so already."""
+    seen: set[int] = set()
+    apart: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        value = value.float().contiguous()
+        memory = value.untyped_storage()
+        if memory.data_ptr() in seen or memory.nbytes() != value.nbytes:
+            value = value.clone()
+        seen.add(memory.data_ptr())
+        apart[name] = value
+    return apart
 
 
 def is_hcodec2(folder: Path) -> bool:
