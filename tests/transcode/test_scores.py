@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -57,7 +59,7 @@ def test_silence_is_not_scored_and_short_sounds_are() -> None:
     assert RunningScores(RATE, 1).result()["seconds_scored"] == 0
 
 
-def test_the_picture_is_a_png(tmp_path) -> None:  # pyright: ignore[reportMissingParameterType]
+def test_the_picture_is_a_png(tmp_path: Path) -> None:
     sound = tune(1.0, RATE * 6)
     draw(tmp_path / "new" / "a.png", sound, sound * 0.5, RATE * 6, "half as loud")
     assert (tmp_path / "new" / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -61,7 +61,8 @@ def import_checkpoint(path: Path, folder: Path, config: HCodec2Config = PUBLISHE
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     about = {"format": FORMAT, "source": {"file": path.name, "sha256": digest}, "config": config.to_dict()}
     save_folder(folder, tensors, about, overwrite)
-    parameters = sum(value.numel() for name, value in tensors.items() if "._codebook." not in name)
+    buffers = ("._codebook.", ".window")
+    parameters = sum(value.numel() for name, value in tensors.items() if not any(part in name for part in buffers))
     return Imported(folder, len(tensors), parameters, (folder / WEIGHTS).stat().st_size, digest)
 
 
@@ -120,7 +121,7 @@ def load_hcodec2(folder: Path, device: torch.device | str = "cpu") -> HCodec2:
     except OSError as error:
         raise StreamsepError(f"'{folder}' is no imported H-Codec-2.0: {error.strerror}; {_MEND}") from error
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise StreamsepError(f"'{folder}' is damaged or incomplete ({first}); {_MEND}") from error
     return model.eval().requires_grad_(False)
 
