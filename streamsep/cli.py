@@ -36,9 +36,10 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command("separate", "streamsep.files.cli", "separate", "Separate songs into vocals, drums, bass and other."),
     Command("demo", "streamsep.demo.cli", "demo", "Compose a song, separate it in real time, show how well it went."),
-    Command("models", "streamsep.doctor.cli", "models", "List the models that are here, with their scores."),
+    Command("models", "streamsep.doctor.cli", "models", "List the models that are here; import others.", group=True),
     Command("doctor", "streamsep.doctor.cli", "doctor", "Check environment, devices and speed."),
     Command("evaluate", "streamsep.evaluate.cli", "evaluate", "Measure separation against true stems."),
+    Command("codec", "streamsep.transcode.cli", "app", "Turn sound into tokens and back.", group=True),
     Command("data", "streamsep.data.cli", "app", "Make or import songs to train on.", group=True),
     Command("train", "streamsep.train.cli", "train", "Train a guide, a codec or a language model."),
 )

@@ -1,32 +1,47 @@
-"""``streamsep models`` and ``streamsep doctor``: arguments in, exit code out."""
+"""``streamsep models`` (with its import) and ``streamsep doctor``: arguments in, exit code out."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from streamsep.errors import StreamsepError
 
+MODELS_HELP = """List the models that are here: size, parameters, licence, scores. Import published ones.
 
-def models(
+\b
+Examples:
+  streamsep models
+  streamsep models --json
+  streamsep models import hcodec-2.0 large_12.5hz_weights.pt
+"""
+
+models = typer.Typer(
+    help=MODELS_HELP,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@models.callback()
+def list_models(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable object, nothing else.")] = False,
 ) -> None:
-    """List the models that are here: size, parameters, licence, scores.
-
-    \b
-    Examples:
-      streamsep models
-      streamsep models --json
-    """
+    if context.invoked_subcommand is not None:
+        return
     from rich.console import Console
 
     from streamsep.config import SHIPPED_MODELS
     from streamsep.doctor.models import shipped_models
     from streamsep.doctor.tables import print_models
+    from streamsep.model.store import imported_models
 
-    found = shipped_models()
+    found = [*shipped_models(), *shipped_models(imported_models())]
     if as_json:
         typer.echo(json.dumps({"models": [model.to_dict() for model in found]}, indent=2))
     elif found:
@@ -34,6 +49,44 @@ def models(
     else:
         raise StreamsepError(
             f"no model is in '{SHIPPED_MODELS}'; install streamsep again, or train one: streamsep train."
+        )
+
+
+@models.command("import")
+def import_(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="What it is: hcodec-2.0.")],
+    checkpoint: Annotated[Path, typer.Argument(metavar="FILE", help="The published .pt, or the same as .safetensors.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Its new folder.", show_default="with the imported models"),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="Its sizes.", show_default="the published ones")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace one that was imported before.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable object, nothing else.")] = False,
+) -> None:
+    """Import a published checkpoint: check it, convert it to safetensors and JSON.
+
+    hcodec-2.0 is the codec H-Codec-2.0 (48 kHz, 12.5 tokens a second; the file is called large_12.5hz_weights.pt, 5.1
+    GB). Nothing in the file is executed: a pickle that holds more than tensors is refused. Every name and shape must
+    be there and no other; otherwise what is missing or extra is said, and nothing is written. Imported models lie in
+    the user's data folder, or where STREAMSEP_MODELS points.
+
+    \b
+    Examples:
+      streamsep models import hcodec-2.0 large_12.5hz_weights.pt
+      streamsep models import hcodec-2.0 large_12.5hz_weights.pt -o models/hcodec --json
+      streamsep models import hcodec-2.0 my_weights.pt --config my_sizes.json -o models/mine
+    """
+    from streamsep.doctor.importing import import_model
+
+    done = import_model(kind.lower(), checkpoint, out, config, overwrite)
+    if as_json:
+        typer.echo(json.dumps(done.to_dict(), indent=2))
+    else:
+        typer.echo(
+            f"{done.folder}: {done.tensors} tensors, none missing, none extra, {done.parameters / 1e6:.1f} M parameters"
         )
 
 

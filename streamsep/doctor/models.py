@@ -1,4 +1,4 @@
-"""Models that are shipped with the package. Reads their files only; imports neither torch nor the model."""
+"""Models that are shipped with the package or were imported. Reads their files only; does not import torch."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from streamsep.doctor.models import ShippedModel, headline
 
 def print_models(console: Console, models: Sequence[ShippedModel]) -> None:
     table = Table()
-    for name in ("model", "size", "parameters", "licence"):
+    table.add_column("model", no_wrap=True)
+    for name in ("size", "parameters", "licence"):
         table.add_column(name)
     for stem in (*STEMS, "mean"):
         table.add_column(stem, justify="right")

@@ -1,0 +1,1 @@
+"""`streamsep codec`: sound files ↔ token files, what is lost between them, and checks against reference vectors."""
