@@ -161,7 +161,7 @@ class Batch:
         return {slot: sound[slot - first] for slot in rendering}
 
     def _render_hops(self, group: list[int], blocks: dict[int, Tensor]) -> dict[int, Tensor]:
-        """480 samples of the slots in ``group`` under the masks predicted for them; the first frame is shared evenly."""
+        """480 samples of the slots in ``group`` under the masks predicted for them; the first frame is even."""
         first, stop, active = self._range(group)
         masks = torch.zeros(stop - first, len(STEMS), 2, ENVELOPES, device=self._device)
         for slot in group:

@@ -81,9 +81,14 @@ class Lane:
             self.push(np.zeros((self.channels, self.latency), np.float32))
             self._end = total
 
+    @property
+    def needs(self) -> int:
+        """How many inputs, of all that were ever pushed, the next tick needs."""
+        return self._clock.heard(self.ticks + 1)
+
     def due(self) -> bool:
         """Whether enough was heard for another tick."""
-        return self._clock.heard(self.ticks + 1) <= self.pushed
+        return self.needs <= self.pushed
 
     def next(self) -> Sound:
         """What the tick that is due hears: [channels, unit] at 48 kHz. Its stems must come back by ``give``."""
