@@ -20,12 +20,12 @@ from torch import Tensor
 
 from streamsep.codec.stft import STFT
 from streamsep.condition.features import mid_side
-from streamsep.config import ENVELOPES, FRAME, LOOKAHEADS, STEMS
+from streamsep.config import ENVELOPES, FRAME, LOOKAHEADS, PREDICTIVE_HOP, STEMS
 from streamsep.engine.runner import CODEC, MASK, Settings, decoding_of
 from streamsep.model.net import FUSED, GUIDE, Net, NetOutput
 from streamsep.render.codec import CodecRenderer
 from streamsep.render.mask import MaskRenderer
-from streamsep.render.predictive import HOPS, PREDICTIVE_HOP, PredictiveRenderer, hop_masks
+from streamsep.render.predictive import HOPS, PredictiveRenderer, hop_masks
 
 Sound = NDArray[np.float32]
 

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 from streamsep.engine.batch import Batch, Sound
 from streamsep.engine.separator import Separator
-from streamsep.serve.voice import Change, Event, Spec, Voice
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A session that the engine had to give up."""
-
-    sentence: str
-
-
-@dataclass
-class Round:
-    """What one step did: ``seconds`` it took, ``batch`` sessions in it, and events by session."""
-
-    seconds: float = 0.0
-    batch: int = 0
-    late: dict[str, int] = field(default_factory=dict)  # of each session, since it was opened
-    fallbacks: dict[str, int] = field(default_factory=dict)
-    events: dict[str, list[Event | Failed]] = field(default_factory=dict)
+from streamsep.serve.traffic import Change, Event, Failed, Round, Spec
+from streamsep.serve.voice import Voice
 
 
 class Scheduler:
@@ -41,7 +23,7 @@ class Scheduler:
         self._voices: dict[str, Voice] = {}
         self._places: dict[str, int] = {}
         self._batches: dict[str, Batch] = {}  # by render, made when first asked for
-        self._told: dict[str, list[Event | Failed]] = {}
+        self._told: dict[str, list[Event]] = {}
 
     def command(self, name: str, session: str, *values: Any) -> None:
         """``open`` Spec, ``audio`` bytes, ``silence`` count, ``mark`` id, ``flush``, ``set`` Change, ``close``."""

@@ -7,7 +7,6 @@ carries ``next`` to the net and what comes back to ``give``, and collects ``even
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,93 +20,12 @@ from streamsep.engine.lane import Lane
 from streamsep.engine.runner import Settings
 from streamsep.protocol import MIX, decode_samples, encode_samples
 from streamsep.render.mixer import Mixer
+from streamsep.serve.traffic import Change, Changed, Event, Flushed, Marked, Sounded, Spec
 
 Sound = NDArray[np.float32]
 FADE = 0.02  # seconds from one lookahead to the next
 PATIENCE = 0.08  # seconds after its time at which a live frame counts as late
 HURRY = 0.2  # seconds after its time at which a live frame is separated by the guide head alone
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What leaves the session: which outputs, and the faders of ``mix``."""
-
-    stems: tuple[str, ...] = STEMS
-    gains: tuple[float, ...] = (1.0,) * len(STEMS)
-    mute: tuple[str, ...] = ()
-    solo: tuple[str, ...] = ()
-
-    def levels(self) -> tuple[float, ...]:
-        """Gain of each stem with mute and solo applied."""
-        return tuple(
-            0.0 if stem in self.mute or (self.solo and stem not in self.solo) else gain
-            for stem, gain in zip(STEMS, self.gains, strict=True)
-        )
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a session is. ``start``: position of its first sample (not 0 when the engine was started again)."""
-
-    rate: int
-    channels: int
-    format: str
-    lookahead: int
-    render: str
-    live: bool
-    start: int = 0
-    desk: Desk = Desk()
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a ``set`` asks for; None leaves as it is."""
-
-    position: int | None = None
-    gains: Mapping[str, float] | None = None
-    mute: tuple[str, ...] | None = None
-    solo: tuple[str, ...] | None = None
-    stems: tuple[str, ...] | None = None
-    lookahead: int | None = None
-
-    def on(self, desk: Desk) -> Desk:
-        gains = dict(zip(STEMS, desk.gains, strict=True)) | dict(self.gains or {})
-        return Desk(
-            stems=desk.stems if self.stems is None else self.stems,
-            gains=tuple(gains[stem] for stem in STEMS),
-            mute=desk.mute if self.mute is None else self.mute,
-            solo=desk.solo if self.solo is None else self.solo,
-        )
-
-
-@dataclass(frozen=True)
-class Sounded:
-    """``count`` samples from ``position`` on: output → bytes."""
-
-    position: int
-    count: int
-    data: Mapping[str, bytes]
-
-
-@dataclass(frozen=True)
-class Marked:
-    id: int
-    position: int
-
-
-@dataclass(frozen=True)
-class Flushed:
-    position: int
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A change with the position from which it holds."""
-
-    change: Change
-
-
-Event = Sounded | Marked | Flushed | Changed
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 from streamsep.config import STEMS
 from streamsep.engine.separator import Separator
 from streamsep.protocol import decode_samples, encode_samples
-from streamsep.serve.scheduler import Failed, Scheduler
-from streamsep.serve.voice import Change, Changed, Desk, Event, Flushed, Marked, Sounded, Spec
+from streamsep.serve.scheduler import Scheduler
+from streamsep.serve.traffic import Change, Changed, Desk, Event, Failed, Flushed, Marked, Sounded, Spec
 from tests.engine.helpers import stack
 from tests.sounds import tune
 
@@ -26,7 +26,7 @@ class Bench:
 
     def __init__(self, separator: Separator, exact: bool = True, slots: int = 8) -> None:
         self.scheduler = Scheduler(separator, slots, exact)
-        self.events: dict[str, list[Event | Failed]] = defaultdict(list)
+        self.events: dict[str, list[Event]] = defaultdict(list)
 
     def __call__(self, name: str, session: str = "a", *values: object) -> None:
         self.scheduler.command(name, session, *values)
