@@ -91,7 +91,7 @@ class Connection:
         if refused is not None:
             await self._refuse(refused)
         else:
-            await self._socket.close()
+            await self._close()
 
     async def leave(self) -> None:
         """The session goes on in another connection."""
@@ -175,7 +175,7 @@ class Connection:
         self._mistakes += 1
         self._hub.metrics.errors.labels(error.code).inc()
         if self._mistakes >= MISTAKES:
-            raise Refused(error.code, f"{MISTAKES} messages were wrong; the last: {error}"[:500])
+            raise Refused(error.code, f"{MISTAKES} messages were wrong; the last: {error}"[:500], free=True)
         session.outbox.push(Error(error.code, str(error), False))
 
     async def _emit(self, session: Session) -> None:
@@ -228,7 +228,15 @@ class Connection:
         with contextlib.suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(2):
                 await self._send(refused.error)
-        await self._socket.close(refused.close, refused.error.code)
+        await self._close(refused.close, refused.error.code)
+
+    async def _close(self, code: int = 1000, reason: str = "") -> None:
+        """Close, reading on meanwhile: behind what the client sent before stands its own goodbye."""
+        closing = asyncio.create_task(self._socket.close(code, reason))
+        with contextlib.suppress(ConnectionClosed):
+            while not closing.done():
+                await self._socket.recv()
+        await closing
 
 
 def _first(errors: BaseExceptionGroup[Refused]) -> Refused:
