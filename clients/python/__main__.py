@@ -12,14 +12,16 @@ import typer
 
 from clients.python.errors import ClientError
 from clients.python.files import separate_file
-from streamsep.config import STEMS
+from streamsep.protocol import OUTPUTS
 
 
 def main(
     song: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file: wav, flac, mp3, ogg.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the stems: DIR/<song>/<stem>.")],
     url: Annotated[str, typer.Option(metavar="URL", help="Address of the server.")] = "ws://127.0.0.1:8765/v1",
-    stems: Annotated[str, typer.Option(metavar="A,B", help="Only these stems; mix is their sum.")] = ",".join(STEMS),
+    stems: Annotated[str, typer.Option(metavar="A,B", help="Only these stems; mix is their sum.")] = ",".join(
+        OUTPUTS[:-1]
+    ),
     lookahead: Annotated[int, typer.Option(metavar="K", help="Frames of 40 ms heard ahead: -1, 0, 1 or 2.")] = 0,
     render: Annotated[str, typer.Option(metavar="HOW", help="mask or codec.")] = "mask",
     token: Annotated[str | None, typer.Option(envvar="STREAMSEP_TOKEN", help="Token of the server.")] = None,

@@ -54,6 +54,7 @@ class Outbox:
         self._kept: deque[Item] = deque()
         self._kept_samples = 0
         self._some = asyncio.Event()
+        self.idle = False  # whether somebody waits for the next thing: all that came before is sent
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -78,7 +79,11 @@ class Outbox:
         """The next thing to send, as soon as there is one."""
         while not self._waiting:
             self._some.clear()
-            await self._some.wait()
+            self.idle = True
+            try:
+                await self._some.wait()
+            finally:
+                self.idle = False
         item = self._waiting.popleft()
         self._kept.append(item)
         if isinstance(item, Chunk):

@@ -60,8 +60,9 @@ class Session:
 
     @property
     def quiet(self) -> bool:
-        """Whether all that can be told has been sent."""
-        return not len(self.outbox) and self.queue <= self.latency
+        """Whether all that can be told without more sound has been sent."""
+        flushing = any(command == "flush" for _, command, _ in self._asked)
+        return self.outbox.idle and not flushing and self.queue <= self.latency
 
     def renew_key(self) -> None:
         """Each key works once."""
