@@ -24,7 +24,7 @@ from streamsep.serve.worker import work
 
 log = logging.getLogger("streamsep.serve")
 
-STUCK = 30.0  # seconds without a sign of life after which the engine is taken for dead
+STUCK = 60.0  # seconds without a sign of life after which the engine is taken for dead
 BACKOFF = (0.1, 10.0)  # seconds before a new start: the first time, and at most
 
 
