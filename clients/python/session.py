@@ -32,6 +32,7 @@ from streamsep.protocol import (
     Hello,
     Mark,
     Message,
+    Ping,
     ProtocolError,
     Ready,
     Set,
@@ -46,6 +47,7 @@ from streamsep.protocol import (
 Samples = NDArray[np.float32]
 Notice = Callable[[str], None]
 
+ALIVE = 15.0  # seconds of silence after which the server is told that somebody is here
 ACK = 0.5  # seconds of stems between two acks
 MOST = 1 << 16  # samples in one audio message
 BACKOFF = (0.25, 5.0)  # seconds between attempts: at first, and at most
@@ -346,7 +348,11 @@ class Session:
                 else:
                     message = replace(entry.message, position=None)
                 await self._tell(message)
-            await self._wait()
+            try:
+                async with asyncio.timeout(ALIVE):
+                    await self._wait()
+            except TimeoutError:
+                await self._tell(Ping(0))
 
     async def _listen(self) -> None:
         assert self._socket is not None

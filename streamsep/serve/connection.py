@@ -69,7 +69,7 @@ class Connection:
         except ConnectionClosed:
             return
         extra = {"event": "hello", "session": session.id, "client": hello.client, "resumed": hello.resume is not None}
-        log.info("session %s: hello from %s", session.id, hello.client or "a client", extra=extra)
+        log.info("session %s: hello from %r", session.id, hello.client or "a client", extra=extra)
         refused, free = None, False
         try:
             await self._send(self._ready(session, hello, lost))

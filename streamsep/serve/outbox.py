@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streamsep.protocol import Message
+from streamsep.protocol import Error, Message, Pong, Stats
 
 WAIT = 1.0  # seconds of stems waiting above which the server stops reading
 DROP = 2.0  # seconds of stems that wait at most in a live session; older ones are dropped
 KEEP = 5.0  # seconds of stems that are kept for a resume
+MOST = 2_000  # things that wait or are kept, whatever they are
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        return self.backlog > WAIT * self._rate
+        return self.backlog > WAIT * self._rate or len(self._waiting) > MOST
 
     def push(self, item: Item) -> int:
         """Append; returns how many samples had to be dropped for it, always the oldest."""
@@ -85,7 +86,10 @@ class Outbox:
             finally:
                 self.idle = False
         item = self._waiting.popleft()
-        self._kept.append(item)
+        if not isinstance(item, (Pong, Stats, Error)):  # what is of its moment only is not repeated
+            self._kept.append(item)
+        while len(self._kept) > MOST:
+            self._forget()
         if isinstance(item, Chunk):
             self.backlog -= item.count
             self.sent = item.end
@@ -95,31 +99,30 @@ class Outbox:
         return item
 
     def ack(self, position: int) -> None:
-        """Everything before ``position`` has arrived."""
-        while self._kept:
-            first = self._kept[0]
-            if isinstance(first, Chunk) and first.end > position:
-                return
+        """The stems before ``position`` have arrived, and so has what was sent before the last of them."""
+        done = 0
+        for index, item in enumerate(self._kept):
+            if isinstance(item, Chunk):
+                if item.end > position:
+                    break
+                done = index + 1
+        for _ in range(done):
             self._forget()
 
     def rewind(self, position: int) -> int:
         """Send everything from ``position`` on (again); returns how many samples of that are gone.
 
-        Answers that were sent after a stem that must be sent again are sent again too.
+        Answers that followed the last stem that arrived are sent again too: they may have arrived or not.
         """
-        while self._kept and (not isinstance(self._kept[0], Chunk) or self._kept[0].end <= position):
-            self._forget()
-        again = list(self._kept)
+        self.ack(position)
+        again = [item.after(position) if isinstance(item, Chunk) else item for item in self._kept]
         self._kept.clear()
         self._kept_samples = 0
-        if again and isinstance(again[0], Chunk):
-            again[0] = again[0].after(position)
         self.backlog += sum(item.count for item in again if isinstance(item, Chunk))
         self._waiting.extendleft(reversed(again))
         self._some.set()
-        first = next((item.position for item in self._waiting if isinstance(item, Chunk)), self.sent)
-        self.sent = first
-        return max(0, first - position)
+        self.sent = next((item.position for item in self._waiting if isinstance(item, Chunk)), self.sent)
+        return max(0, self.sent - position)
 
     def _drop_oldest(self) -> None:
         for index, item in enumerate(self._waiting):

@@ -19,6 +19,7 @@ from streamsep.serve.traffic import Change, Changed, Desk, Event, Failed, Flushe
 
 WINDOW = 2.0  # seconds of sound that may be unanswered
 GAP = 1.0  # seconds of missing sound that silence may stand in for
+MOST_ASKED = 1_000  # marks, flushes and changes that may wait for their sound
 HOLD = 1.0  # seconds for which a live session's sound is left unread before its oldest stems are dropped
 
 Send = Callable[..., None]  # (command, session, *values) to the engine
@@ -44,6 +45,7 @@ class Session:
         self.outbox = Outbox(hello.rate, hello.live)
         self.received = self.answered = self.late = self.fallbacks = 0
         self.failed: str | None = None
+        self._held = False  # whether a slow reader has been waited for in vain
         self.seq = 0  # of the next stems message
         self._send = send
         self._desk, self._lookahead = Desk(hello.stems), hello.lookahead
@@ -86,6 +88,9 @@ class Session:
             self._keep(message.data[len(message.data) // count * known :] if known else message.data)
 
     def ask(self, message: Mark | Flush | Set) -> None:
+        """Raises SessionError when more is asked than can be remembered."""
+        if len(self._asked) + len(self._changes) >= MOST_ASKED:
+            raise SessionError("bad_message", f"{MOST_ASKED} marks and changes wait for their sound; that is too many.")
         if isinstance(message, Mark):
             self._ask("mark", message.id)
         elif isinstance(message, Flush):
@@ -99,13 +104,14 @@ class Session:
         """Until more may be read: here the fast writer waits for the model, and for its own reader."""
         while self.queue > self.window:
             await self._move()
-        if self.outbox.full:
+        self._held = self._held and self.outbox.full
+        if self.outbox.full and not self._held:
             try:
                 async with asyncio.timeout(HOLD if self.live else None):
                     while self.outbox.full:
                         await self._move()
             except TimeoutError:
-                pass  # from here on the oldest stems give way
+                self._held = True  # from here on the oldest stems give way, until the reader has caught up
 
     def moved(self) -> None:
         """Something was answered or sent."""

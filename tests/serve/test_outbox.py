@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from streamsep.protocol import Flush, Mark
-from streamsep.serve.outbox import Chunk, Item, Outbox
+from streamsep.protocol import Flush, Mark, Pong
+from streamsep.serve.outbox import MOST, Chunk, Item, Outbox
 
 RATE = 1_000
 
@@ -77,3 +77,24 @@ def test_taking_waits_until_there_is_something() -> None:
         return await waiting
 
     assert asyncio.run(talk()) == Flush(3)
+
+
+def test_an_answer_that_may_not_have_arrived_is_sent_again() -> None:
+    outbox = filled(1)
+    outbox.push(Flush(1_000))
+    taken(outbox, 3)
+    outbox.ack(1_000)
+    assert outbox.rewind(1_000) == 0
+    assert taken(outbox, 1) == [Flush(1_000)]
+
+
+def test_what_is_kept_is_bounded() -> None:
+    outbox = Outbox(RATE, live=False)
+    for number in range(3 * MOST):
+        outbox.push(Pong(number))
+        outbox.push(Mark(number, 0))
+    assert outbox.full
+    taken(outbox, 6 * MOST)
+    assert not outbox.full
+    outbox.rewind(0)
+    assert len(outbox) == MOST
