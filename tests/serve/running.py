@@ -75,7 +75,7 @@ def running(options: ServeOptions) -> Iterator[Running]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(main()), daemon=True)
     thread.start()
-    assert started.wait(120)
+    assert started.wait(240)
     if isinstance(result[0], BaseException):
         thread.join()
         raise result[0]
