@@ -16,6 +16,7 @@ HOP = 960  # samples between STFT columns: two columns ("subframes") a frame
 WINDOW = 1_920  # samples of an STFT window
 BINS = WINDOW // 2 + 1
 SUBFRAMES = FRAME // HOP
+PREDICTIVE_HOP = 480  # samples between windows of the renderer for lookahead -1; four a frame
 LOOKAHEADS: tuple[int, ...] = (-1, 0, 1, 2)
 
 # (number of trunk bands, STFT bins in one envelope band); every trunk band holds four envelope bands.

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamsep.audio.resample import ResampleStream
-from streamsep.config import FRAME, HOP, SAMPLE_RATE
-from streamsep.render.predictive import PREDICTIVE_HOP
+from streamsep.config import FRAME, HOP, PREDICTIVE_HOP, SAMPLE_RATE
 
 
 @dataclass(frozen=True)

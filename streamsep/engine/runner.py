@@ -11,7 +11,7 @@ from torch import Tensor
 from streamsep.codec.stft import STFT
 from streamsep.condition.features import mid_side
 from streamsep.config import ENVELOPES, LOOKAHEADS, STEMS
-from streamsep.lm import LIVE
+from streamsep.lm import LIVE, Decoding
 from streamsep.model.net import FUSED, Net, NetOutput
 from streamsep.render.codec import CodecRenderer
 from streamsep.render.mask import MaskRenderer
@@ -50,6 +50,17 @@ def make_runner(net: Net, settings: Settings, device: torch.device) -> Runner:
     return MaskRunner(net, settings, device)
 
 
+def decoding_of(net: Net, settings: Settings) -> Decoding:
+    """How tokens are chosen under ``settings``."""
+    drawn = settings.seed is not None
+    return replace(
+        LIVE,
+        temperature=1.0 if drawn else 0.0,
+        within="hard" if drawn else LIVE.within,  # what is drawn must be heard by what is drawn next
+        codebooks=net.config.codec.codebooks if settings.render == CODEC else None,
+    )
+
+
 class _Frames:
     """Analysis and net, frame after frame, of one stream."""
 
@@ -59,13 +70,7 @@ class _Frames:
         self._lookahead = torch.tensor([LOOKAHEADS.index(settings.lookahead)], device=device)
         self._seed = None if settings.seed is None else torch.tensor([settings.seed], device=device)
         self._tokens = settings.tokens or settings.render == CODEC
-        drawn = settings.seed is not None
-        self._decoding = replace(
-            LIVE,
-            temperature=1.0 if drawn else 0.0,
-            within="hard" if drawn else LIVE.within,  # what is drawn must be heard by what is drawn next
-            codebooks=net.config.codec.codebooks if settings.render == CODEC else None,
-        )
+        self._decoding = decoding_of(net, settings)
         self._states = self._stft.init_state(1, device), net.init_state(1, device)
 
     def step(self, frame: Tensor) -> NetOutput:

@@ -30,6 +30,9 @@ class FoldedState(State):
         for name, tensor in self.rows.named_tensors(prefix):
             yield name, tensor.unflatten(0, (self.slots, self._stems))
 
+    def narrow(self, start: int, stop: int) -> State:
+        return FoldedState(self.rows.narrow(start * self._stems, stop * self._stems), self._stems)
+
     def reset(self, mask: Tensor | None = None) -> None:
         self.rows.reset(None if mask is None else mask.repeat_interleave(self._stems))
 

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from streamsep.condition.features import mid_side
-from streamsep.config import STEMS, SUBFRAMES, WINDOW
+from streamsep.config import PREDICTIVE_HOP, STEMS, SUBFRAMES, WINDOW
 from streamsep.render.mask import to_bins
 from streamsep.streaming import State, StreamModule
 
-PREDICTIVE_HOP = 480  # samples; four a frame
 _SUPPORT = 2 * PREDICTIVE_HOP
 
 

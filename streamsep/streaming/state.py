@@ -71,6 +71,14 @@ class State:
         for child in self._children.values():
             child.reset(mask)
 
+    def narrow(self, start: int, stop: int) -> State:
+        """The slots ``start`` … ``stop - 1`` as a state of their own over the same memory."""
+        part = State(stop - start)
+        part._tensors = {name: tensor[start:stop] for name, tensor in self._tensors.items()}
+        part._fresh = self._fresh
+        part._children = {name: child.narrow(start, stop) for name, child in self._children.items()}
+        return part
+
     def save(self, slot: int) -> dict[str, Tensor]:
         """Copy one slot out, name → tensor."""
         return {name: tensor[slot].clone() for name, tensor in self.named_tensors()}

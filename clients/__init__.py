@@ -1,0 +1,1 @@
+"""Clients of ``streamsep serve``. Nothing here imports more of streamsep than its protocol."""

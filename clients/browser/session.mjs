@@ -1,0 +1,139 @@
+// One session with the server, across lost connections. Knows the protocol; knows neither sources nor loudspeakers.
+
+import { decode, encode } from "./msgpack.mjs";
+
+const VERSION = 1;
+const KEEP = 2; // seconds of sound that can be said again
+const ACK = 0.5; // seconds of stems between two acks
+const FATAL = ["auth", "version", "unsupported", "hello", "bad_message", "bad_audio"]; // trying again mends none of these
+
+/** What happens comes as events: ready, stems {position, count, data}, notice {text}, end {text}. */
+export class Session extends EventTarget {
+  constructor(url, { rate, channels, stems, lookahead, token }) {
+    super();
+    this.url = url;
+    this.hello = {
+      kind: "hello", version: VERSION, rate, channels, format: "s16le", stems, lookahead, live: true,
+      token: token || undefined, client: "browser",
+    };
+    this.position = 0; // of the next sound, from the first of this page on
+    this.received = 0; // of the next stems
+    this.base = 0; // what the server's session calls 0
+    this.acked = this.seq = this.attempts = 0;
+    this.kept = []; // {position, count, data}
+    this.ready = null;
+    this.closed = false;
+    this.connect();
+  }
+
+  /** Interleaved s16le bytes of `count` samples. */
+  audio(data, count) {
+    const piece = { position: this.position, count, data };
+    this.position += count;
+    this.kept.push(piece);
+    while (this.kept.length && this.kept[0].position + this.kept[0].count < this.position - KEEP * this.hello.rate) {
+      this.kept.shift();
+    }
+    this.speak(piece);
+  }
+
+  /** Begins to hold as soon as possible. */
+  set(changes) {
+    if (changes.lookahead !== undefined) this.hello.lookahead = changes.lookahead;
+    this.send({ kind: "set", ...changes });
+  }
+
+  close() {
+    this.closed = true;
+    this.send({ kind: "bye", reason: "done" });
+    this.socket?.close();
+  }
+
+  connect() {
+    const resume = this.ready ? { resume: this.ready.resume, received: this.received - this.base } : {};
+    this.open = false;
+    this.socket = new WebSocket(this.url);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onopen = () => this.send({ ...this.hello, ...resume });
+    this.socket.onmessage = ({ data }) => this.hear(data);
+    this.socket.onclose = () => this.lost();
+  }
+
+  hear(data) {
+    let message;
+    try {
+      message = decode(new Uint8Array(data));
+    } catch (error) {
+      return this.tell("notice", { text: `The server sent what is no message: ${error.message}.` });
+    }
+    if (message.kind === "ready") this.begin(message);
+    else if (message.kind === "stems") this.stems(message);
+    else if (message.kind === "ping") this.send({ kind: "pong", id: message.id });
+    else if (message.kind === "error") this.error(message);
+  }
+
+  begin(ready) {
+    this.attempts = 0;
+    if (!ready.resumed) {
+      // A new session goes on with the oldest sound that is still here.
+      this.base = this.kept.length ? this.kept[0].position : this.position;
+      this.received = Math.max(this.received, this.base);
+    }
+    this.ready = ready;
+    this.open = true;
+    const next = this.base + ready.position;
+    for (const piece of this.kept) if (piece.position + piece.count > next) this.speak(piece);
+    this.tell("ready", { ready });
+  }
+
+  stems({ position, count, data }) {
+    const start = position + this.base;
+    if (start + count <= this.received) return; // was here before the connection was lost
+    this.received = start + count;
+    this.tell("stems", { position: start, count, data });
+    if (this.received - this.acked > ACK * this.hello.rate) {
+      this.acked = this.received;
+      this.send({ kind: "ack", position: this.received - this.base });
+    }
+  }
+
+  error({ code, sentence, fatal, retry_after: wait }) {
+    this.tell("notice", { text: sentence });
+    if (!fatal) return;
+    if (FATAL.includes(code)) return this.end(sentence);
+    if (code === "resume" || code === "gap") this.ready = null; // a new session
+    this.wait = wait;
+  }
+
+  lost() {
+    this.open = false;
+    if (this.closed) return;
+    if (this.attempts >= 12) return this.end("The server does not answer.");
+    const delay = Math.max(this.wait ?? 0, Math.min(5, 0.25 * 2 ** this.attempts++) * (0.5 + Math.random() / 2));
+    this.wait = undefined;
+    this.tell("notice", { text: `The connection was lost; trying again in ${delay.toFixed(1)} s.` });
+    setTimeout(() => this.closed || this.connect(), 1000 * delay);
+  }
+
+  end(text) {
+    this.closed = true;
+    this.socket.close();
+    this.tell("end", { text });
+  }
+
+  speak({ position, data }) {
+    if (this.open) this.send({ kind: "audio", seq: this.seq++, position: position - this.base, data });
+  }
+
+  send(message) {
+    // Bounded: what a slow line cannot take is not heaped up, and the server fills the gap with silence.
+    const audio = message.kind === "audio";
+    if (this.socket?.readyState === WebSocket.OPEN && !(audio && this.socket.bufferedAmount > 1 << 20)) {
+      this.socket.send(encode(message));
+    }
+  }
+
+  tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

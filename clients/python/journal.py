@@ -1,0 +1,122 @@
+"""What a client has said and may have to say again. Knows positions; knows no sockets.
+
+push ─► unsent ─► take ─► sent ─► answered: gone
+          ▲                 │
+          └──── rewind ◄────┘     a connection that was lost
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from streamsep.protocol import Flush, Mark, Set
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Bytes of ``count`` samples from ``position`` on."""
+
+    position: int
+    count: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        return self.position + self.count
+
+    def after(self, position: int) -> Sound:
+        skip = max(0, position - self.position)
+        return Sound(self.position + skip, self.count - skip, self.data[len(self.data) // self.count * skip :])
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question or a change that follows the sound before ``position``."""
+
+    position: int
+    message: Flush | Mark | Set
+
+    @property
+    def end(self) -> int:
+        return self.position
+
+
+Entry = Sound | Request
+
+
+class Journal:
+    """``position``: of the next sample that is pushed; ``start``: of the oldest that can still be said again."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self._unsent: deque[Entry] = deque()
+        self._sent: deque[Entry] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._unsent)
+
+    @property
+    def start(self) -> int:
+        return next((e.position for e in (*self._sent, *self._unsent) if isinstance(e, Sound)), self.position)
+
+    def sound(self, count: int, data: bytes) -> None:
+        if count:
+            self._unsent.append(Sound(self.position, count, data))
+            self.position += count
+
+    def request(self, message: Flush | Mark | Set) -> None:
+        self._unsent.append(Request(self.position, message))
+
+    def first(self, message: Set) -> None:
+        """Said before everything that is not sent yet."""
+        self._unsent.appendleft(Request(self.start, message))
+
+    def take(self) -> Entry:
+        """The next to be sent."""
+        entry = self._unsent.popleft()
+        self._sent.append(entry)
+        return entry
+
+    def rewind(self, position: int) -> None:
+        """The server has the sound before ``position`` and perhaps what was asked there: all later is said again."""
+        again = [entry for entry in self._sent if entry.end > position or isinstance(entry, Request)]
+        self._sent.clear()
+        again = [entry.after(position) if isinstance(entry, Sound) else entry for entry in again]
+        self._unsent.extendleft(reversed([entry for entry in again if entry.position >= position]))
+
+    def answered(self, position: int) -> None:
+        """The stems before ``position`` are here: the sound need not be said again, nor changes before it."""
+        while self._sent:
+            first = self._sent[0]
+            waits = isinstance(first, Request) and not isinstance(first.message, Set)
+            if first.end > position or waits:
+                return
+            self._sent.popleft()
+
+    def done(self, message: Flush | Mark) -> bool:
+        """Strike a question off; whether there was one: answers may come twice."""
+        for entry in self._sent:
+            if isinstance(entry, Request) and _same(entry, message):
+                self._sent.remove(entry)
+                return True
+        return False
+
+    def drop_before(self, position: int) -> int:
+        """Forget sound before ``position``, sent or not; returns how many samples of it were never sent."""
+        self.answered(position)
+        lost = 0
+        while self._unsent and isinstance(first := self._unsent[0], Sound) and first.position < position:
+            self._unsent.popleft()
+            keep = first.after(position) if first.end > position else None
+            lost += first.count - (keep.count if keep else 0)
+            if keep:
+                self._unsent.appendleft(keep)
+        return lost
+
+
+def _same(entry: Request, answer: Flush | Mark) -> bool:
+    asked = entry.message
+    if isinstance(asked, Mark) and isinstance(answer, Mark):
+        return asked.id == answer.id
+    return isinstance(asked, Flush) and isinstance(answer, Flush) and entry.position == answer.position

@@ -1,0 +1,412 @@
+"""The asyncio client: sound in, stems out, across lost connections. Knows the protocol and one server's address.
+
+Positions are those of the caller's sound from the first sample sent, whatever sessions the server made of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_socket
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from clients.python.errors import ClientError, ServerError
+from clients.python.journal import Journal, Sound
+from streamsep.protocol import (
+    MAX_MESSAGE,
+    VERSION,
+    Ack,
+    Audio,
+    Bye,
+    Error,
+    Flush,
+    Hello,
+    Mark,
+    Message,
+    Ping,
+    ProtocolError,
+    Ready,
+    Set,
+    Stats,
+    Stems,
+    decode,
+    decode_samples,
+    encode,
+    encode_samples,
+)
+
+Samples = NDArray[np.float32]
+Notice = Callable[[str], None]
+
+ALIVE = 15.0  # seconds of silence after which the server is told that somebody is here
+ACK = 0.5  # seconds of stems between two acks
+MOST = 1 << 16  # samples in one audio message
+BACKOFF = (0.25, 5.0)  # seconds between attempts: at first, and at most
+_FADERS = ("gains", "mute", "solo")
+_AGAIN = ("full", "shutdown", "resume", "gap", "engine", "idle")  # errors after which another attempt makes sense
+
+
+@dataclass(frozen=True)
+class Block:
+    """``count`` samples from ``position`` on: output → [channels, count]. ``missing`` samples before it are gone."""
+
+    position: int
+    count: int
+    stems: Mapping[str, Samples]
+    missing: int = 0
+
+
+async def connect(
+    url: str,
+    rate: int,
+    channels: int,
+    *,
+    stems: Sequence[str] = ("vocals", "drums", "bass", "other"),
+    format: str = "f32le",
+    lookahead: int = 0,
+    render: str = "mask",
+    live: bool = True,
+    token: str | None = None,
+    name: str = "python",
+    patience: float = 60.0,
+    notice: Notice = lambda text: None,
+) -> Session:
+    """Begin a session.
+
+    Args:
+        live: sound that cannot wait; else nothing is ever dropped, and ``send`` waits for the server.
+        patience: seconds for which a lost connection is tried again.
+        notice: told in a sentence what happens to the connection.
+
+    Raises ServerError when the server says no, ClientError when there is none.
+    """
+    try:
+        hello = Hello(VERSION, rate, channels, format, tuple(stems), lookahead, render, live, token, client=name)
+    except ProtocolError as error:
+        raise ClientError(str(error)) from None
+    session = Session(url, hello, patience, notice)
+    await session.start()
+    return session
+
+
+class Session:
+    """``send`` sound, iterate over blocks; the iteration ends when a ``finish`` is answered or ``close`` called.
+
+    Attributes:
+        ready: the server's answer to hello; new after each connection.
+        lost: samples of stems that never came; ``reconnects``: how often the connection was made again;
+        restarts: how often the model began anew.
+    """
+
+    def __init__(self, url: str, hello: Hello, patience: float, notice: Notice) -> None:
+        self.url, self.hello = url, hello
+        self.lost = self.reconnects = self.restarts = 0
+        self.position = 0  # of the next stems
+        self._patience, self._notice = patience, notice
+        self._journal = Journal()
+        self._base = 0  # position that the server's session calls 0
+        self._desk: dict[str, Any] = {}
+        self._blocks: asyncio.Queue[Block | BaseException | None] = asyncio.Queue()
+        self._answers: dict[str, asyncio.Future[Any]] = {}
+        self._changed = asyncio.Event()
+        self._socket: ClientConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._seq = self._acked = self._mark = 0
+        self._closing = False
+        self.ready: Ready
+
+    async def start(self) -> None:
+        await self._open(first=True)
+        self._task = asyncio.create_task(self._run())
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def send(self, block: Samples) -> None:
+        """``block`` [channels, n] float32. Waits while the server has much to do, unless the session is live."""
+        for start in range(0, block.shape[1], MOST):
+            await self._send(block[:, start : start + MOST])
+
+    async def set(self, position: int | None = None, **changes: Any) -> None:
+        """``gains``, ``mute``, ``solo``, ``stems`` or ``lookahead`` from ``position`` on, or as soon as possible."""
+        self._check()
+        message = Set(position, **changes)
+        self._desk.update({name: value for name, value in changes.items() if value is not None})
+        self._journal.request(message)
+        self._change()
+
+    async def mark(self) -> int:
+        """Returns, when all stems of the sound sent so far are here, its position."""
+        self._check()
+        self._mark += 1
+        future = self._answer(f"mark {self._mark}")
+        self._journal.request(Mark(self._mark, self._journal.position))
+        self._change()
+        return await future
+
+    async def finish(self) -> None:
+        """End of the song; the iteration ends after its last stem."""
+        self._check()
+        self._journal.request(Flush(self._journal.position))
+        self._change()
+
+    async def stats(self) -> Stats:
+        """What the server counts."""
+        self._check()
+        future = self._answer("stats")
+        if self._socket is not None:
+            await self._tell(Stats())
+        return await future
+
+    async def close(self) -> None:
+        """Say goodbye and free the place."""
+        self._closing = True
+        if self._socket is not None:
+            with contextlib.suppress(ConnectionClosed, TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._tell(Bye("done"))
+                    await self._socket.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self._blocks.put_nowait(None)
+
+    async def drop(self) -> None:
+        """Break the connection as a bad network would; the session goes on by itself."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    def __aiter__(self) -> AsyncIterator[Block]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[Block]:
+        while (block := await self._blocks.get()) is not None:
+            if isinstance(block, BaseException):
+                raise block
+            yield block
+
+    async def _send(self, block: Samples) -> None:
+        self._check()
+        self._journal.sound(block.shape[1], encode_samples(block, self.hello.format))
+        self._change()
+        if self.hello.live:
+            self.lost += self._journal.drop_before(self._journal.position - 2 * self.ready.window)
+            await asyncio.sleep(0)
+        else:
+            while self._journal.position - self.position > self.ready.window:
+                self._check()
+                await self._wait()
+
+    def _check(self) -> None:
+        if self._closing:
+            raise ClientError("the session is closed.")
+
+    def _answer(self, name: str) -> asyncio.Future[Any]:
+        return self._answers.setdefault(name, asyncio.get_running_loop().create_future())
+
+    def _change(self) -> None:
+        self._changed.set()
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    # The connection.
+
+    async def _run(self) -> None:
+        """Speak and listen, and connect again, until the session is closed or cannot go on."""
+        try:
+            while True:
+                await self._talk()
+                await self._again()
+        except ClientError as error:
+            self._end(error)
+        except Exception as error:
+            self._end(ClientError(f"{type(error).__name__}: {error}"))
+
+    def _end(self, error: ClientError) -> None:
+        self._closing = True
+        self._blocks.put_nowait(error)
+        for future in self._answers.values():
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # whoever still waits gets it; nobody need wait
+        self._change()
+
+    async def _talk(self) -> None:
+        """Until the connection is lost. Raises ServerError for an error that trying again does not mend."""
+        listener = asyncio.create_task(self._listen())
+        speaker = asyncio.create_task(self._speak())
+        try:
+            await asyncio.wait((listener, speaker), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._socket, socket = None, self._socket
+            for task in (listener, speaker):
+                task.cancel()
+            results = await asyncio.gather(listener, speaker, return_exceptions=True)
+            if socket is not None:
+                socket.transport.abort()
+        for result in results:
+            if isinstance(result, ServerError) and result.code in _AGAIN:
+                self._notice(f"the server says: {result}")
+            elif isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
+                raise result
+
+    async def _again(self) -> None:
+        """A new connection: the same session if it is still there, else a new one that goes on where it stopped."""
+        started, (delay, most) = time.monotonic(), BACKOFF
+        self._notice("the connection was lost; trying again.")
+        while True:
+            try:
+                await self._open(first=False)
+                self.reconnects += 1
+                return
+            except ServerError as error:
+                if error.code not in _AGAIN:
+                    raise
+                reason, wait = error, error.retry_after or 0.0
+            except ClientError as error:
+                reason, wait = error, 0.0
+            if time.monotonic() - started + max(delay, wait) > self._patience:
+                raise reason
+            await asyncio.sleep(max(wait, delay * random.uniform(0.5, 1)))  # not all clients at once
+            delay = min(2 * delay, most)
+
+    async def _open(self, first: bool) -> None:
+        hello = self.hello
+        if not first:
+            hello = replace(hello, resume=self.ready.resume, received=self.position - self._base)
+        try:
+            ready = await self._greet(hello)
+        except ServerError as error:
+            if first or error.code != "resume":
+                raise
+            # The server does not know the session any more: a new one, from the oldest sound that is still here.
+            ready = await self._greet(self._fresh_hello())
+            self._begin_anew()
+        self.ready = ready
+        if first:
+            return
+        self._journal.rewind(self._base + ready.position)
+        if not ready.resumed and (desk := {name: self._desk[name] for name in _FADERS if name in self._desk}):
+            self._journal.first(Set(**desk))
+        if "stats" in self._answers:
+            await self._tell(Stats())
+        self._notice("connected again.")
+
+    async def _greet(self, hello: Hello) -> Ready:
+        try:
+            socket = await open_socket(
+                self.url, compression=None, max_size=MAX_MESSAGE, ping_timeout=60, close_timeout=2, open_timeout=10
+            )
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ValueError) as error:
+            raise ClientError(f"no server at {self.url}: {error}.") from error
+        try:
+            async with asyncio.timeout(10):
+                await socket.send(encode(hello))
+                answer = decode(await self._data(socket))
+        except (ConnectionClosed, TimeoutError, ProtocolError) as error:
+            raise ClientError(f"{self.url} does not answer like a streamsep server: {error}.") from error
+        if isinstance(answer, Error):
+            raise ServerError(answer)
+        if not isinstance(answer, Ready):
+            raise ClientError(f"{self.url} answered '{answer.kind}' instead of 'ready'.")
+        self._socket = socket
+        return answer
+
+    def _fresh_hello(self) -> Hello:
+        known = {name: self._desk[name] for name in ("stems", "lookahead") if name in self._desk}
+        return replace(self.hello, **known)
+
+    def _begin_anew(self) -> None:
+        self._base = self._journal.start
+        self.restarts += 1
+        self._notice(f"the model begins anew at sample {self._base}.")
+
+    async def _speak(self) -> None:
+        while True:
+            while self._journal:
+                entry = self._journal.take()
+                if isinstance(entry, Sound):
+                    message: Message = Audio(self._seq, entry.position - self._base, entry.data)
+                    self._seq += 1
+                elif isinstance(entry.message, Set):
+                    at = entry.message.position
+                    message = replace(entry.message, position=None if at is None else max(0, at - self._base))
+                else:
+                    message = replace(entry.message, position=None)
+                await self._tell(message)
+            try:
+                async with asyncio.timeout(ALIVE):
+                    await self._wait()
+            except TimeoutError:
+                await self._tell(Ping(0))
+
+    async def _listen(self) -> None:
+        assert self._socket is not None
+        while True:
+            message = decode(await self._data(self._socket))
+            if isinstance(message, Stems):
+                await self._stems(message)
+            elif isinstance(message, (Mark, Flush)):
+                self._answered(message)
+            elif isinstance(message, Stats):
+                self._resolve("stats", message)
+            elif isinstance(message, Error):
+                if message.fatal:
+                    raise ServerError(message)
+                self._notice(f"the server says: {message.sentence}")
+
+    async def _stems(self, message: Stems) -> None:
+        position = message.position + self._base
+        sound = {
+            name: decode_samples(data, self.hello.format, self.hello.channels) for name, data in message.data.items()
+        }
+        early, count = max(0, self.position - position), message.count
+        if early >= count:
+            return  # was here before the connection was lost
+        missing = max(0, position - self.position)
+        self.lost += missing
+        self.position = position + count
+        block = {name: part[:, early:] for name, part in sound.items()}
+        self._blocks.put_nowait(Block(position + early, count - early, block, missing))
+        self._journal.answered(self.position)
+        self._change()
+        if self.position - self._acked > ACK * self.hello.rate:
+            self._acked = self.position
+            await self._tell(Ack(self.position - self._base))
+
+    def _answered(self, message: Mark | Flush) -> None:
+        message = replace(message, position=(message.position or 0) + self._base)
+        if not self._journal.done(message):
+            return  # a repetition
+        if isinstance(message, Mark):
+            self._resolve(f"mark {message.id}", message.position)
+        else:
+            self._blocks.put_nowait(None)
+
+    def _resolve(self, name: str, value: Any) -> None:
+        future = self._answers.pop(name, None)
+        if future is not None and not future.done():
+            future.set_result(value)
+
+    async def _tell(self, message: Message) -> None:
+        if self._socket is not None:
+            await self._socket.send(encode(message))
+
+    @staticmethod
+    async def _data(socket: ClientConnection) -> bytes:
+        data = await socket.recv()
+        return data.encode() if isinstance(data, str) else data

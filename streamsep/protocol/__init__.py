@@ -1,0 +1,57 @@
+"""The WebSocket protocol: messages, their bytes, samples. Imports no torch; ``clients/PROTOCOL.md`` is its text."""
+
+from streamsep.protocol.checks import ProtocolError
+from streamsep.protocol.messages import (
+    FORMATS,
+    KINDS,
+    MIX,
+    OUTPUTS,
+    VERSION,
+    Ack,
+    Audio,
+    Bye,
+    Error,
+    Flush,
+    Hello,
+    Mark,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Set,
+    Stats,
+    Stems,
+    Unknown,
+)
+from streamsep.protocol.samples import decode_samples, encode_samples, sample_count
+from streamsep.protocol.wire import MAX_MESSAGE, decode, encode
+
+__all__ = [
+    "FORMATS",
+    "KINDS",
+    "MAX_MESSAGE",
+    "MIX",
+    "OUTPUTS",
+    "VERSION",
+    "Ack",
+    "Audio",
+    "Bye",
+    "Error",
+    "Flush",
+    "Hello",
+    "Mark",
+    "Message",
+    "Ping",
+    "Pong",
+    "ProtocolError",
+    "Ready",
+    "Set",
+    "Stats",
+    "Stems",
+    "Unknown",
+    "decode",
+    "decode_samples",
+    "encode",
+    "encode_samples",
+    "sample_count",
+]

@@ -1,0 +1,172 @@
+"""All sessions of a server: who may come in, who may come back, and whose the engine's answers are.
+
+Knows sessions and the engine; of a connection only that it can be told to leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import math
+from typing import Protocol
+
+from streamsep.protocol import Error, Hello
+from streamsep.serve.engine import Engine
+from streamsep.serve.metrics import Metrics
+from streamsep.serve.session import Session
+from streamsep.serve.traffic import Round
+
+log = logging.getLogger("streamsep.serve")
+
+RETRY = 10.0  # seconds after which a client that was refused may try again
+
+
+class Refused(Exception):
+    """A fatal error and the close code that goes with it."""
+
+    def __init__(
+        self, code: str, sentence: str, close: int = 4000, retry_after: float | None = None, free: bool = False
+    ) -> None:
+        super().__init__(sentence)
+        self.error = Error(code, sentence, True, retry_after)
+        self.close = close
+        self.free = free  # whether the session ends with the connection
+
+
+class Guest(Protocol):
+    """A connection, as the hub sees it."""
+
+    async def leave(self) -> None:
+        """Let go of the session, which goes on elsewhere; returns when that is done."""
+        ...
+
+
+class Hub:
+    """``limit`` sessions at most, each kept ``patience`` seconds after its connection was lost."""
+
+    def __init__(self, engine: Engine, metrics: Metrics, token: str | None, patience: float = 30.0) -> None:
+        self.engine, self.metrics = engine, metrics
+        self.draining = asyncio.Event()
+        self.frame_seconds = 0.0  # a moving average
+        self._token, self._patience = token, patience
+        self._sessions: dict[str, Session] = {}
+        self._guests: dict[str, Guest] = {}  # by session
+        self._leaving: dict[str, asyncio.TimerHandle] = {}  # sessions that wait for a resume
+        engine.on_round, engine.on_restart = self._round, self._restart
+
+    @property
+    def limit(self) -> int:
+        return 0 if self.engine.started is None else self.engine.started.limit
+
+    @property
+    def sessions(self) -> int:
+        return len(self._sessions)
+
+    async def enter(self, hello: Hello, guest: Guest) -> tuple[Session, int]:
+        """The session of a client that says hello, and how many samples of stems a resume has lost. Raises Refused."""
+        self._check_token(hello.token)
+        if self.draining.is_set():
+            raise Refused("shutdown", "the server is going down; try another one.", 1001, RETRY)
+        if hello.resume is not None:
+            return await self._resume(hello, guest)
+        if self.engine.started is None:
+            raise Refused("full", "the engine is being started again; try again soon.", 1013, RETRY)
+        if len(self._sessions) >= self.limit:
+            wait = self._next_free()
+            sentence = f"all {self.limit} places are taken; try again in {wait:.0f} seconds."
+            raise Refused("full", sentence, 1013, wait)
+        session = Session(hello, self.engine.send)
+        self._sessions[session.id] = session
+        self._guests[session.id] = guest
+        self.metrics.admitted.inc()
+        self._count()
+        return session, 0
+
+    def part(self, session: Session, guest: Guest, free: bool) -> None:
+        """The connection of ``session`` has ended: forget the session now, or after a while."""
+        if self._guests.get(session.id) is not guest:
+            return  # it goes on in another connection
+        del self._guests[session.id]
+        if free or session.failed:
+            self._forget(session)
+        else:
+            loop = asyncio.get_running_loop()
+            self._leaving[session.id] = loop.call_later(self._patience, self._expire, session)
+
+    def refresh(self) -> None:
+        """Bring the gauges up to date."""
+        self._count()
+        self.metrics.queue.set(sum(s.queue / s.rate for s in self._sessions.values()))
+        self.metrics.outbox.set(sum(s.outbox.backlog / s.rate for s in self._sessions.values()))
+
+    def _check_token(self, given: str | None) -> None:
+        if self._token is None:
+            return
+        # Digests are of equal length, so that comparing takes the same time whatever was given.
+        mine, theirs = (hashlib.sha256(text.encode()).digest() for text in (self._token, given or ""))
+        if not hmac.compare_digest(mine, theirs):
+            raise Refused("auth", "the token is missing or wrong.", 1008)
+
+    async def _resume(self, hello: Hello, guest: Guest) -> tuple[Session, int]:
+        key = (hello.resume or "").encode()
+        session = next((s for s in self._sessions.values() if hmac.compare_digest(s.key.encode(), key)), None)
+        if session is None:
+            raise Refused("resume", "this key is unknown, used or expired; begin a new session.")
+        if not session.fits(hello):
+            raise Refused("resume", "rate, channels and format must be those of the session that goes on.")
+        if hello.received is not None and hello.received > session.outbox.sent:
+            raise Refused("resume", f"'received' lies past {session.outbox.sent}, which is all that was ever sent.")
+        session.renew_key()
+        if handle := self._leaving.pop(session.id, None):
+            handle.cancel()
+        old, self._guests[session.id] = self._guests.get(session.id), guest
+        if old is not None:
+            await old.leave()
+        lost = session.outbox.rewind(session.outbox.sent if hello.received is None else hello.received)
+        self.metrics.resumed.inc()
+        return session, lost
+
+    def _next_free(self) -> float:
+        """Seconds until a session that nobody came back to is forgotten, or a guess."""
+        loop = asyncio.get_running_loop()
+        waits = [handle.when() - loop.time() for handle in self._leaving.values()]
+        return float(math.ceil(max(1.0, min([RETRY, *waits]))))
+
+    def _expire(self, session: Session) -> None:
+        log.info("session %s was not resumed", session.id, extra={"event": "expired", "session": session.id})
+        self._leaving.pop(session.id, None)
+        self._forget(session)
+
+    def _forget(self, session: Session) -> None:
+        del self._sessions[session.id]
+        self.engine.send("close", session.id)
+        self._count()
+
+    def _count(self) -> None:
+        self.metrics.sessions.set(len(self._sessions))
+        self.metrics.limit.set(self.limit)
+
+    def _round(self, round: Round) -> None:
+        if round.batch:
+            self.metrics.frame.observe(round.seconds)
+            self.metrics.batch.observe(round.batch)
+            self.frame_seconds += 0.05 * (round.seconds - self.frame_seconds)
+        for name, counts, counter in (
+            ("late", round.late, self.metrics.late),
+            ("fallbacks", round.fallbacks, self.metrics.fallbacks),
+        ):
+            for id, count in counts.items():
+                if session := self._sessions.get(id):
+                    counter.inc(max(0, count - getattr(session, name)))
+                    setattr(session, name, count)
+        for id, events in round.events.items():
+            if session := self._sessions.get(id):
+                for event in events:
+                    self.metrics.dropped.inc(session.event(event) / session.rate)
+
+    def _restart(self) -> None:
+        self.metrics.restarts.inc()
+        for session in self._sessions.values():
+            session.restart()

@@ -1,0 +1,87 @@
+"""The engine's process: loads the model, then computes what the server sends until the pipe closes.
+
+Knows the pipe and the scheduler; knows nothing of sockets. The server's commands are tuples as ``Scheduler.command``
+takes them; the answers are ``Started``, ``Broken`` and, after every step and once a second, ``Round``.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from streamsep.errors import StreamsepError
+from streamsep.serve.traffic import Broken, EngineOptions, Round, Started
+
+Command = tuple[Any, ...]
+
+FRAME_SECONDS = 0.04
+LOAD = 0.8  # of a frame's time that the steps of a full server may take
+HEARTBEAT = 1.0  # seconds between two signs of life of an idle engine
+
+
+def capacity(times: Sequence[float]) -> int:
+    """Seconds a frame of 1, 2, 4, … sessions → how many fit into four fifths of a frame's time, at least one."""
+    budget = LOAD * FRAME_SECONDS
+    best, count = 1, 1
+    for low, high in zip(times, times[1:], strict=False):
+        for more in range(count + 1, 2 * count + 1):
+            seconds = low + (high - low) * (more - count) / count
+            if seconds <= budget:
+                best = more
+        count *= 2
+    return best
+
+
+def work(pipe: Connection, options: EngineOptions) -> None:
+    """Main function of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when to end, and closes the pipe
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        _serve(pipe, options)
+    except StreamsepError as error:
+        pipe.send(Broken(str(error)))
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        pass
+
+
+def _serve(pipe: Connection, options: EngineOptions) -> None:
+    from streamsep.engine.separator import load
+    from streamsep.serve.scheduler import Scheduler, measure
+
+    separator = load(options.model, options.device, decode=options.decode, threads=options.threads)
+    times = measure(separator, 1 if options.sessions else options.most, options.exact)
+    limit = options.sessions or capacity(times)
+    pipe.send(Started(separator.net.config.name, limit, tuple(1000 * seconds for seconds in times)))
+    scheduler = Scheduler(separator, limit, options.exact, options.hurry)
+    commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(pipe, commands), daemon=True).start()
+    while True:
+        for command in _waiting(commands, 0 if scheduler.busy() else HEARTBEAT):
+            if command is None:
+                return
+            scheduler.command(*command)
+        pipe.send(scheduler.round() if scheduler.busy() else Round())
+
+
+def _waiting(commands: queue.SimpleQueue[Command | None], seconds: float) -> Iterator[Command | None]:
+    """What is in the queue by now; waits up to ``seconds`` for a first one."""
+    try:
+        yield commands.get(timeout=seconds) if seconds else commands.get_nowait()
+        while True:
+            yield commands.get_nowait()
+    except queue.Empty:
+        return
+
+
+def _read(pipe: Connection, commands: queue.SimpleQueue[Command | None]) -> None:
+    """Commands off the pipe while the model computes, so that the server never waits to write."""
+    try:
+        while (command := pipe.recv()) is not None:
+            commands.put(command)
+        commands.put(None)
+    except (EOFError, OSError):
+        commands.put(None)

@@ -1,0 +1,75 @@
+"""JavaScript: the modules against the shared vectors, the example and the page against a real server."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamsep.engine.separator import load
+from streamsep.protocol import decode_samples, encode_samples
+from tests.serve.running import Running
+from tests.sounds import tune
+
+ROOT = Path(__file__).parents[2]
+NODE = shutil.which("node")
+needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+
+@needs_node
+def test_the_vectors() -> None:
+    done = subprocess.run(
+        [str(NODE), "--test", str(ROOT / "tests" / "clients" / "vectors.test.mjs")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@needs_node
+def test_the_example_gets_the_stem_of_the_offline_separation(server: Running, model: Path) -> None:
+    song = decode_samples(encode_samples(tune(1.0, 48_000), "s16le"), "s16le", 2)
+    done = subprocess.run(
+        [
+            str(NODE),
+            "--experimental-websocket",
+            "--no-warnings",
+            str(ROOT / "clients" / "node" / "separate.mjs"),
+            "drums",
+            server.url,
+        ],
+        input=encode_samples(song, "s16le"),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    if b"bad option" in done.stderr:
+        pytest.skip("this node knows no WebSocket")
+    assert done.returncode == 0, done.stderr
+    drums = decode_samples(done.stdout, "s16le", 2)
+    expected = load(model).separate(song, 48_000)["drums"]
+    np.testing.assert_allclose(drums, expected, atol=0.6 / 32_768)
+
+
+def test_the_example_is_short() -> None:
+    assert len((ROOT / "clients" / "node" / "separate.mjs").read_text().splitlines()) <= 60
+
+
+def test_the_server_gives_the_page_and_all_it_asks_for(server: Running) -> None:
+    status, page = server.get("")
+    assert status == 200 and "<title>streamsep</title>" in page
+    todo, seen = set(re.findall(r'(?:href|src)="([\w.]+)"', page)), set()
+    while todo - seen:
+        name = (todo - seen).pop()
+        seen.add(name)
+        status, text = server.get(name)
+        assert status == 200, name
+        todo |= set(re.findall(r'"(?:\./)?([\w]+\.mjs)"', text))
+    assert seen == {path.name for path in (ROOT / "clients" / "browser").iterdir()} - {"index.html"}
+    assert not re.search(r"https?://", page)  # nothing comes from elsewhere
