@@ -1,0 +1,18 @@
+"""A small model in a folder, and a core whose model process runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from streamsep.model.checkpoint import save_model
+from tests.model.small import small_net
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save_model(folder, small_net(), torch.float32)
+    return folder
