@@ -1,7 +1,7 @@
 """Plays a sound a little faster or slower: up to some hundred ppm, changing all the time. Knows no clocks.
 
-Each output sample is a windowed sinc between input samples, its phase interpolated from a table. At a speed of exactly 1
-from a whole phase on, samples pass through untouched. Constant delay of ``DELAY`` samples.
+Each output sample is a windowed sinc between input samples, its phase interpolated from a table. At a speed of exactly
+1 from a whole phase on, samples pass through untouched. Constant delay of ``DELAY`` samples.
 """
 
 from __future__ import annotations

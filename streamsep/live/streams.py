@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamsep.audio.files import MAX_RATE, MIN_RATE
 from streamsep.config import SAMPLE_RATE
 from streamsep.errors import DeviceError
-from streamsep.live.core import Core, Format
+from streamsep.live.core import Format
 from streamsep.live.devices import Device, find_device, list_devices, parse_channels, portaudio
 
+Sound = NDArray[np.float32]
 _LOST = 1.5  # seconds without a callback after which a device counts as gone
 _RETRY = 1.0  # seconds between two looks for it
 
@@ -65,22 +68,30 @@ def plan(options: DeviceOptions, devices: tuple[Device, ...] | None = None) -> P
     return Plan(source, target, format, duplex)
 
 
+class Target(Protocol):
+    """What the callbacks call: a core, or something that stands before one."""
+
+    @property
+    def callbacks(self) -> tuple[int, int]: ...
+    def open(self, format: Format) -> None: ...
+    def capture(self, block: Sound, now: float) -> None: ...
+    def play(self, count: int, now: float) -> Sound: ...
+
+
 class Streams:
     """Open devices that call ``core``. ``check`` now and then: it notices a device that is gone, and reopens it.
 
     ``xruns`` counts what PortAudio reports: input lost or output late.
     """
 
-    def __init__(self, core: Core, options: DeviceOptions) -> None:
+    def __init__(self, core: Target, options: DeviceOptions) -> None:
         self._core, self._options = core, options
         self._streams: list[Any] = []
         self._seen = (0, 0)
         self._seen_at = self._tried_at = 0.0
-        self._output: Callable[[Any], None] | None = None
         self.plan = plan(options)
         self.paused = False
         self.xruns = 0
-        self.trouble: str | None = None  # of a callback
 
     def open(self) -> None:
         """Raises DeviceError when a device is busy, forbidden, or does not do the rate."""
