@@ -20,7 +20,7 @@ from streamsep.live.streams import DeviceOptions, Streams
 
 Sound = NDArray[np.float32]
 _QUIET, _SWEEP, _TAIL = 1.0, 0.25, 2.0  # seconds
-_SURE = 8.0  # the peak of the correlation over its typical size
+_SURE = 12.0  # the peak of the correlation over its typical size
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -68,6 +68,26 @@ def plan(options: DeviceOptions, devices: tuple[Device, ...] | None = None) -> P
     return Plan(source, target, format, duplex)
 
 
+def model_rates(devices: tuple[Device, ...]) -> tuple[Device, ...]:
+    """The devices, at 48 kHz instead of their default rate where both directions do it: no resampling is better."""
+    sound = portaudio()
+
+    def runs(device: Device) -> bool:
+        try:
+            if device.inputs:
+                sound.check_input_settings(device.index, min(2, device.inputs), "float32", samplerate=SAMPLE_RATE)
+            if device.outputs:
+                sound.check_output_settings(device.index, min(2, device.outputs), "float32", samplerate=SAMPLE_RATE)
+        except (sound.PortAudioError, ValueError):
+            return False
+        return True
+
+    return tuple(
+        replace(device, rate=SAMPLE_RATE) if device.rate != SAMPLE_RATE and runs(device) else device
+        for device in devices
+    )
+
+
 class Target(Protocol):
     """What the callbacks call: a core, or something that stands before one."""
 
@@ -89,7 +109,7 @@ class Streams:
         self._streams: list[Any] = []
         self._seen = (0, 0)
         self._seen_at = self._tried_at = 0.0
-        self.plan = plan(options)
+        self.plan = plan(options, model_rates(list_devices()))
         self.paused = False
         self.xruns = 0
 
@@ -186,7 +206,7 @@ class Streams:
     def _resume(self) -> str | None:
         try:
             rescan()
-            self.plan = plan(self._named(), list_devices())
+            self.plan = plan(self._named(), model_rates(list_devices()))
             self.open()
         except DeviceError:
             return None

@@ -38,7 +38,7 @@ def test_names_parts_and_indices() -> None:
     [
         ("HDMI", "output", "fits several output devices: 1 'HDMI 0' .*2 'HDMI 1'"),
         ("USB Adio", "input", "near are 0 'USB Audio CODEC'"),
-        ("tape", "input", "there are 0 'USB Audio CODEC'"),
+        ("zzz", "input", "there are 0 'USB Audio CODEC'"),
         ("9", "input", "there is no device 9"),
         ("1", "input", "'HDMI 0', has no input"),
         ("usb", "output", "no output device 'usb'"),
