@@ -121,14 +121,14 @@ class Core:
         """Samples at 48 kHz between input and output, their devices' own buffers not counted."""
         block = math.ceil(format.block * SAMPLE_RATE / min(format.in_rate, format.out_rate))
         blocks = block if format.one_clock else 2 * block
-        return self.status.get("latency") + round(self.margin * SAMPLE_RATE / 1_000) + FADE + blocks
+        back = ResampleStream(SAMPLE_RATE, format.out_rate, CHANNELS).delay  # heard ahead by `play`
+        return self.status.get("latency") + round(self.margin * SAMPLE_RATE / 1_000) + FADE + blocks + back
 
     @property
     def latency(self) -> int:
-        """Samples at 48 kHz from ``capture`` to ``play``: the mixer's delay and the resamplers'."""
+        """Samples at 48 kHz from ``capture`` to ``play``, resamplers included."""
         side = self._side
-        rates = side.into.delay * SAMPLE_RATE // side.format.in_rate + side.back.delay
-        return self.mixer.delay + rates + DELAY
+        return self.mixer.delay + side.into.delay * SAMPLE_RATE // side.format.in_rate + DELAY
 
     @property
     def correction(self) -> float:

@@ -20,7 +20,7 @@ from streamsep.live.streams import DeviceOptions, Streams
 
 Sound = NDArray[np.float32]
 _QUIET, _SWEEP, _TAIL = 1.0, 0.25, 2.0  # seconds
-_SURE = 12.0  # the peak of the correlation over its typical size
+_SURE = 0.3  # correlation, 0 … 1, from which on the sweep is there
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,8 @@ def delay_of(heard: Sound, rate: int) -> int:
     wanted = sweep(rate, 0, length)
     product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size)), size)[:length]
     peak = int(np.argmax(np.abs(product)))
-    noise = float(np.median(np.abs(product))) + 1e-9
-    if np.abs(heard).max(initial=0) < 1e-4 or np.abs(product[peak]) < _SURE * noise:
+    there = heard[peak + round(_QUIET * rate) : peak + round((_QUIET + _SWEEP) * rate)]
+    size_of_both = float(np.linalg.norm(wanted) * np.linalg.norm(there)) + 1e-9
+    if np.abs(there).max(initial=0) < 1e-4 or np.abs(product[peak]) < _SURE * size_of_both:
         raise DeviceError("the sweep did not come back; connect the output to the input with a cable, and turn it up.")
     return round(peak * SAMPLE_RATE / rate)

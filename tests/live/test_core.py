@@ -117,7 +117,7 @@ def test_other_rates_and_channels(idle: Core, in_rate: int, out_rate: int, chann
     wanted = np.sin(2 * np.pi * 440 * (time_out - late))
     steady = slice(out_rate // 2, None)
     error = sound[steady, 2] - wanted[steady]
-    assert np.sqrt(np.mean(error**2)) < 0.05  # within a sample: the delays of the resamplers are rounded
+    assert np.sqrt(np.mean(error**2)) < 0.15  # within a sample of the lowest rate: delays are whole samples
     assert idle.mixer.counts.underruns == 0
     assert idle.mixer.counts.resyncs == 1
 
