@@ -65,6 +65,7 @@ def test_all_stems_are_the_delayed_input_and_one_stem_is_that_of_separate(core: 
     assert core.mixer.counts.underruns == 0
 
 
+@pytest.mark.timeout(900)  # loads the model twice, and a busy machine takes minutes for that
 def test_killed_the_model_comes_back_and_the_sound_goes_dry_in_between(core: Core) -> None:
     song = tune(20.0, 48_000)
     core.gains.preset("karaoke")
@@ -83,7 +84,7 @@ def test_killed_the_model_comes_back_and_the_sound_goes_dry_in_between(core: Cor
     line = core.supervisor.check()
     assert line is not None and "restarts" in line and line.count("\n") == 0
     lines = []
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 300
     while not lines and time.monotonic() < deadline:
         time.sleep(0.05)
         lines += [said for said in [core.supervisor.check()] if said]
