@@ -35,6 +35,8 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("separate", "streamsep.files.cli", "separate", "Separate songs into vocals, drums, bass and other."),
+    Command("live", "streamsep.live.cli", "live", "Separate what comes in while it plays: karaoke from line-in."),
+    Command("devices", "streamsep.live.cli", "devices", "List sound devices."),
     Command("demo", "streamsep.demo.cli", "demo", "Compose a song, separate it in real time, show how well it went."),
     Command("models", "streamsep.doctor.cli", "models", "List the models that are here; import others.", group=True),
     Command("doctor", "streamsep.doctor.cli", "doctor", "Check environment, devices and speed."),
@@ -52,6 +54,7 @@ Examples:
   streamsep demo
   streamsep separate song.mp3 -o stems
   streamsep separate album/ -o karaoke --two-stems vocals --format mp3
+  streamsep live
   streamsep doctor
 """
 

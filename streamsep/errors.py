@@ -17,3 +17,7 @@ class OutputError(StreamsepError):
 
 class OptionError(StreamsepError):
     """An option whose value is unknown or does not fit the others."""
+
+
+class DeviceError(StreamsepError):
+    """A sound device that is unknown, missing, busy, or does not do what is asked of it."""

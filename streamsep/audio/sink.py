@@ -45,6 +45,14 @@ class FileSink(io.RawIOBase):
     def readinto(self, buffer: bytearray) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self._file.readinto(buffer)
 
+    def flush(self) -> None:
+        """Hand what was written to the system, where it outlives this process."""
+        if not self.closed and not self._file.closed:
+            try:
+                self._file.flush()
+            except OSError as error:
+                self.error = self.error or error
+
     def close(self) -> None:
         if not self.closed:
             try:

@@ -1,0 +1,176 @@
+"""``streamsep live`` and ``streamsep devices``: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streamsep.config import LOOKAHEADS
+from streamsep.errors import OptionError
+
+
+def devices(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable object, nothing else.")] = False,
+) -> None:
+    """List sound devices: index, name, host API, channels, default rate, latency.
+
+    \b
+    Examples:
+      streamsep devices
+      streamsep devices --json
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from streamsep.live.devices import list_devices
+
+    found = list_devices()
+    if as_json:
+        typer.echo(json.dumps({"devices": [asdict(device) for device in found]}, indent=2))
+        return
+    console = Console(highlight=False)
+    if not found:
+        console.print("PortAudio works and sees no sound device; start the sound server, or plug one in.")
+        return
+    table = Table("", "name", "host API", "in", "out", "rate", "low latency in / out", box=None)
+    for device in found:
+        mark = ("‹" if device.default_in else "") + ("›" if device.default_out else "")
+        table.add_row(
+            f"{device.index}{mark}",
+            device.name,
+            device.host,
+            str(device.inputs),
+            str(device.outputs),
+            str(device.rate),
+            f"{1_000 * device.in_latency:.1f} / {1_000 * device.out_latency:.1f} ms",
+        )
+    console.print(table)
+    console.print("‹ default input   › default output", style="dim")
+
+
+def live(
+    input: Annotated[
+        str | None,
+        typer.Option("--in", metavar="DEVICE", help="Input: index, name or part of it.", show_default="default"),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DEVICE", help="Output: index, name or part of it.", show_default="default"),
+    ] = None,
+    in_channels: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Channels of the input, from 1.", show_default="1,2")
+    ] = None,
+    out_channels: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Channels of the output, from 1.", show_default="1,2")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="karaoke, acapella, drumless, bassless, practice-bass, rhythm, all, ...")
+    ] = "karaoke",
+    gain: Annotated[
+        list[str] | None, typer.Option(metavar="STEM=DB", help="Gain of a stem, -inf is off. May be repeated.")
+    ] = None,
+    mute: Annotated[str | None, typer.Option(metavar="A,B", help="Mute these stems.")] = None,
+    solo: Annotated[str | None, typer.Option(metavar="A,B", help="Only these stems.")] = None,
+    dry_wet: Annotated[float, typer.Option(metavar="X", help="0: the input. 1: the stems.")] = 1.0,
+    lookahead: Annotated[
+        int, typer.Option(metavar="K", help="Frames of 40 ms heard ahead: -1, 0, 1 or 2. More is better and later.")
+    ] = 0,
+    block: Annotated[int, typer.Option(metavar="N", help="Samples at 48 kHz a callback.")] = 960,
+    margin: Annotated[
+        float, typer.Option(metavar="MS", help="Time that a frame may take to compute. More is safer and later.")
+    ] = 25.0,
+    duplex: Annotated[
+        bool | None,
+        typer.Option("--duplex/--pair", help="One stream or two.", show_default="one on JACK and one-device setups"),
+    ] = None,
+    virtual_cable: Annotated[
+        bool, typer.Option("--virtual-cable", help="Make a sink 'streamsep' that players can send sound to (Linux).")
+    ] = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Record mixture and stems as FLAC.", show_default="no")
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="One status line a second instead of the screen.")] = False,
+    json_log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append the status to FILE, one JSON object a second.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="N", help="Stop after N seconds.", show_default="never")
+    ] = None,
+    loopback_test: Annotated[
+        bool, typer.Option("--loopback-test", help="Measure the round trip from output to input, and end.")
+    ] = False,
+    model: Annotated[str, typer.Option(metavar="MODEL", help="A shipped model or the path of one.")] = "tiny",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="Of the model: cpu or cuda.")] = "cpu",
+    decode: Annotated[
+        str, typer.Option(metavar="HOW", help="fused, soft, hard or guide; guide is the cheapest to compute.")
+    ] = "fused",
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads of the model.")] = 1,
+) -> None:
+    """Separate what comes in while it plays: karaoke from line-in to loudspeaker.
+
+    Without options the default input is played on the default output without its vocals. In the terminal, the arrow
+    keys choose a stem and turn its gain, m mutes, s solos, p steps through the presets, q quits.
+
+    When the model is late or restarts, the aligned input stands in, softly. Latency is that of the lookahead (60 ms at
+    0), --margin, and some --blocks and device buffers on top.
+
+    \b
+    Examples:
+      streamsep live
+      streamsep live --in "USB Audio" --out HDMI --in-channels 3,4
+      streamsep live --virtual-cable --preset practice-bass
+      streamsep live --gain vocals=-12 --record takes --plain
+      streamsep live --lookahead -1 --block 256
+    """
+    from streamsep.live.gains import Gains, parse_gain
+
+    settings: dict[str, Any] = {
+        "preset": preset.lower(),
+        "lookahead": lookahead,
+        "block": block,
+        "margin": margin,
+        "in_channels": in_channels,
+        "out_channels": out_channels,
+        "duplex": duplex,
+        "model": model,
+        "device": device.lower(),
+        "decode": decode.lower(),
+        "threads": threads,
+        "record": record,
+    }
+    if lookahead not in LOOKAHEADS:
+        known = ", ".join(str(k) for k in LOOKAHEADS)
+        raise OptionError(f"unknown lookahead {lookahead}; choose one of {known} (frames of 40 ms).")
+    if threads < 1:
+        raise OptionError(f"--threads {threads} leaves nobody to work; give 1 or more.")
+    changes = [parse_gain(text) for text in gain or []]
+
+    def turn(gains: Gains) -> None:
+        for stem, db in changes:
+            gains.set_gain(stem, db)
+        for stem in _stems(mute):
+            gains.set_mute(stem, True)
+        for stem in _stems(solo):
+            gains.set_solo(stem, True)
+        gains.set_dry_wet(dry_wet)
+
+    turn(Gains(preset.lower()))  # refuses what makes no sense before anything is loaded
+    from streamsep.live.cable import VirtualCable
+    from streamsep.live.run import Show, loopback, play
+
+    with contextlib.ExitStack() as stack:
+        if virtual_cable:
+            input = input or stack.enter_context(VirtualCable()).input
+        if loopback_test:
+            loopback(input, output, settings)
+        else:
+            play(input, output, settings, turn, Show(plain, json_log, seconds))
+
+
+def _stems(text: str | None) -> list[str]:
+    return [part.strip().lower() for part in (text or "").split(",") if part.strip()]

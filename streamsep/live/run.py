@@ -1,0 +1,113 @@
+"""``streamsep live`` once its options are known: the loop that shows, logs and listens to keys."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from streamsep.config import SAMPLE_RATE
+from streamsep.errors import OptionError
+from streamsep.live.gains import Gains
+from streamsep.live.keys import Desk, Keyboard
+from streamsep.live.report import JsonLog, plain_line
+from streamsep.live.screen import Screen
+from streamsep.live.separator import LiveSeparator
+
+_PICTURE = 0.1  # seconds between two pictures
+
+
+@dataclass(frozen=True)
+class Show:
+    """How to show it: one line a second instead of the screen, a log, an end."""
+
+    plain: bool = False
+    log: Path | None = None
+    seconds: float | None = None
+
+
+def play(
+    input: str | None, output: str | None, settings: dict[str, Any], turn: Callable[[Gains], None], show: Show
+) -> None:
+    """Live until q, Ctrl-C or ``show.seconds``."""
+    if show.seconds is not None and show.seconds <= 0:
+        raise OptionError(f"--seconds {show.seconds:g} leaves nothing to hear; give more than 0.")
+    messages: deque[str] = deque()
+    console = Console(highlight=False)
+    log = JsonLog(show.log) if show.log else None
+    with contextlib.ExitStack() as stack:
+        if log:
+            stack.callback(log.close)
+        separator = LiveSeparator(input, output, **settings, tell=messages.append)
+        turn(separator.gains)
+        print("streamsep: loading the model ...", file=sys.stderr)
+        live = stack.enter_context(separator)
+        route = f"{live.streams.plan.input.name} → {live.streams.plan.output.name}"
+        print(f"streamsep: live, {route}; Ctrl-C ends.", file=sys.stderr)
+        picture = show.plain or not console.is_terminal
+        loop = _plain if picture else _screen
+        with contextlib.suppress(KeyboardInterrupt):
+            loop(live, route, console, messages, log, show.seconds)
+
+
+def _plain(
+    live: LiveSeparator, route: str, console: Console, messages: deque[str], log: JsonLog | None, seconds: float | None
+) -> None:
+    end = None if seconds is None else time.monotonic() + seconds
+    while end is None or time.monotonic() < end:
+        live.wait(1.0 if end is None else max(0.0, min(1.0, end - time.monotonic())))
+        for line in _take(messages, log):
+            print(f"streamsep: {line}", file=sys.stderr, flush=True)
+        now = live.snapshot()
+        if log:
+            log.snapshot(now)
+        print(plain_line(now), flush=True)
+
+
+def _screen(
+    live: LiveSeparator, route: str, console: Console, messages: deque[str], log: JsonLog | None, seconds: float | None
+) -> None:
+    end = None if seconds is None else time.monotonic() + seconds
+    screen, desk, logged = Screen(route, live.gains), Desk(live.gains), 0.0
+    with Keyboard() as keyboard, Live(console=console, auto_refresh=False, transient=True) as picture:
+        while end is None or time.monotonic() < end:
+            live.wait(_PICTURE)
+            for line in _take(messages, log):
+                screen.say(line)
+            if not all([desk.press(key) for key in keyboard.read()]):
+                return
+            now = live.snapshot()
+            if log and now.seconds - logged >= 1:
+                logged = now.seconds
+                log.snapshot(now)
+            picture.update(screen.draw(now, desk.selected), refresh=True)
+
+
+def _take(messages: deque[str], log: JsonLog | None) -> list[str]:
+    lines = []
+    while messages:
+        lines.append(messages.popleft())
+        if log:
+            log.event(lines[-1])
+    return lines
+
+
+def loopback(input: str | None, output: str | None, settings: dict[str, Any]) -> None:
+    """Measure and print the round trip."""
+    from streamsep.live.loopback import measure
+
+    settings = {name: value for name, value in settings.items() if name not in ("preset", "record")}
+    found = measure(input, output, settings)
+    milli = 1_000 / SAMPLE_RATE
+    print(f"device  {found.device * milli:7.1f} ms  measured, from output to input")
+    print(f"model   {found.model * milli:7.1f} ms  measured, from input to output")
+    print(f"total   {found.total * milli:7.1f} ms  measured")
+    print(f"        {found.computed * milli:7.1f} ms  computed: device, frame, render, lookahead, margin, blocks")

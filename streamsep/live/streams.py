@@ -1,0 +1,269 @@
+"""PortAudio streams between two devices and the core. Knows how to open, watch and close them; knows no stems."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.audio.files import MAX_RATE, MIN_RATE
+from streamsep.config import SAMPLE_RATE
+from streamsep.errors import DeviceError
+from streamsep.live.core import Format
+from streamsep.live.devices import Device, find_device, list_devices, parse_channels, portaudio
+
+Sound = NDArray[np.float32]
+_LOST = 1.5  # seconds without a callback after which a device counts as gone
+_RETRY = 1.0  # seconds between two looks for it
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """``block`` in samples at 48 kHz; ``duplex`` None: by host API (JACK yes, others no)."""
+
+    input: str | None = None
+    output: str | None = None
+    in_channels: str | None = None
+    out_channels: str | None = None
+    block: int = 960
+    duplex: bool | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Two devices, found and agreed upon."""
+
+    input: Device
+    output: Device
+    format: Format
+    duplex: bool
+
+
+def plan(options: DeviceOptions, devices: tuple[Device, ...] | None = None) -> Plan:
+    """Find the devices. Raises DeviceError when one is unknown or cannot do what is asked."""
+    devices = list_devices() if devices is None else devices
+    source = find_device(options.input, "input", devices)
+    target = find_device(options.output, "output", devices)
+    duplex = options.duplex
+    if duplex is None:
+        duplex = source.host == target.host and (
+            "JACK" in source.host or source.index == target.index and _full(source)
+        )
+    for device in (source, target):
+        if not MIN_RATE <= device.rate <= MAX_RATE:
+            raise DeviceError(f"'{device.name}' runs at {device.rate} Hz; streamsep takes {MIN_RATE} to {MAX_RATE} Hz.")
+    out_rate = source.rate if duplex else target.rate
+    format = Format(
+        in_rate=source.rate,
+        out_rate=out_rate,
+        in_channels=parse_channels(options.in_channels, source, "input"),
+        out_channels=parse_channels(options.out_channels, target, "output"),
+        block=round(options.block * out_rate / SAMPLE_RATE),
+        one_clock=duplex,
+    )
+    return Plan(source, target, format, duplex)
+
+
+def model_rates(devices: tuple[Device, ...]) -> tuple[Device, ...]:
+    """The devices, at 48 kHz instead of their default rate where both directions do it: no resampling is better."""
+    sound = portaudio()
+
+    def runs(device: Device) -> bool:
+        try:
+            if device.inputs:
+                sound.check_input_settings(device.index, min(2, device.inputs), "float32", samplerate=SAMPLE_RATE)
+            if device.outputs:
+                sound.check_output_settings(device.index, min(2, device.outputs), "float32", samplerate=SAMPLE_RATE)
+        except (sound.PortAudioError, ValueError):
+            return False
+        return True
+
+    return tuple(
+        replace(device, rate=SAMPLE_RATE) if device.rate != SAMPLE_RATE and runs(device) else device
+        for device in devices
+    )
+
+
+class Target(Protocol):
+    """What the callbacks call: a core, or something that stands before one."""
+
+    @property
+    def callbacks(self) -> tuple[int, int]: ...
+    def open(self, format: Format) -> None: ...
+    def capture(self, block: Sound, now: float) -> None: ...
+    def play(self, count: int, now: float) -> Sound: ...
+
+
+class Streams:
+    """Open devices that call ``core``. ``check`` now and then: it notices a device that is gone, and reopens it.
+
+    ``xruns`` counts what PortAudio reports: input lost or output late.
+    """
+
+    def __init__(self, core: Target, options: DeviceOptions) -> None:
+        self._core, self._options = core, options
+        self._streams: list[Any] = []
+        self._seen = (0, 0)
+        self._seen_at = self._tried_at = 0.0
+        self.plan = plan(options, model_rates(list_devices()))
+        self.paused = False
+        self.xruns = 0
+
+    def open(self) -> None:
+        """Raises DeviceError when a device is busy, forbidden, or does not do the rate."""
+        sound = portaudio()
+        format = self.plan.format
+        self._core.open(format)
+        common = {"dtype": "float32", "latency": "low"}
+        in_count, out_count = max(format.in_channels) + 1, max(format.out_channels) + 1
+        source, target = self.plan.input, self.plan.output
+        try:
+            if self.plan.duplex:
+                stream = sound.Stream(
+                    samplerate=format.in_rate,
+                    blocksize=format.block,
+                    device=(source.index, target.index),
+                    channels=(in_count, out_count),
+                    callback=self._both,
+                    **common,
+                )
+                self._streams = [stream]
+            else:
+                in_block = round(format.block * format.in_rate / format.out_rate)
+                self._streams = [
+                    sound.InputStream(
+                        samplerate=format.in_rate,
+                        blocksize=in_block,
+                        device=source.index,
+                        channels=in_count,
+                        callback=self._heard,
+                        **common,
+                    )
+                ]
+                self._streams.append(
+                    sound.OutputStream(
+                        samplerate=format.out_rate,
+                        blocksize=format.block,
+                        device=target.index,
+                        channels=out_count,
+                        callback=self._plays,
+                        **common,
+                    )
+                )
+            for stream in self._streams:
+                stream.start()
+        except (sound.PortAudioError, ValueError) as error:
+            self.close()
+            raise DeviceError(_explain(str(error), self.plan)) from error
+        self._seen, self._seen_at = (0, 0), time.monotonic()
+        self.paused = False
+
+    @property
+    def device_latency(self) -> float:
+        """Seconds that the devices' own buffers hold, as PortAudio says; 0 while none is open."""
+        if not self._streams:
+            return 0.0
+        if self.plan.duplex:
+            return float(sum(self._streams[0].latency))
+        return float(sum(stream.latency for stream in self._streams))
+
+    @property
+    def load(self) -> float:
+        """Part of the callbacks' time that they use, the busier one."""
+        return max((float(stream.cpu_load) for stream in self._streams), default=0.0)
+
+    def check(self) -> str | None:
+        """One line when a device went or came back."""
+        now = time.monotonic()
+        if self.paused:
+            if now - self._tried_at < _RETRY:
+                return None
+            self._tried_at = now
+            return self._resume()
+        seen = self._core.callbacks
+        if all(new > old for new, old in zip(seen, self._seen, strict=True)):
+            self._seen, self._seen_at = seen, now
+        dead = any(not stream.active for stream in self._streams)
+        if not dead and now - self._seen_at < _LOST:
+            return None
+        silent = "input" if seen[0] == self._seen[0] else "output"
+        name = (self.plan.input if silent == "input" else self.plan.output).name
+        self.close()
+        self.paused, self._tried_at = True, now
+        return f"paused: the {silent} '{name}' is gone; the sound goes on when it is back."
+
+    def close(self) -> None:
+        for stream in self._streams:
+            with contextlib.suppress(Exception):  # of a device that is gone, PortAudio may say anything
+                stream.abort(ignore_errors=True)
+                stream.close(ignore_errors=True)
+        self._streams = []
+
+    def _resume(self) -> str | None:
+        try:
+            rescan()
+            self.plan = plan(self._named(), model_rates(list_devices()))
+            self.open()
+        except DeviceError:
+            return None
+        return f"resumed: '{self.plan.input.name}' to '{self.plan.output.name}'."
+
+    def _named(self) -> DeviceOptions:
+        """The options with the names that the devices had: an index may mean another one by now."""
+        given = self._options
+        return DeviceOptions(
+            None if given.input is None else self.plan.input.name,
+            None if given.output is None else self.plan.output.name,
+            given.in_channels,
+            given.out_channels,
+            given.block,
+            given.duplex,
+        )
+
+    def _both(self, heard: Any, out: Any, count: int, times: Any, status: Any) -> None:
+        self._heard(heard, count, times, status)
+        self._plays(out, count, times, 0)
+
+    def _heard(self, heard: Any, count: int, times: Any, status: Any) -> None:
+        if status:
+            self.xruns += 1
+        self._core.capture(heard, time.perf_counter())
+
+    def _plays(self, out: Any, count: int, times: Any, status: Any) -> None:
+        if status:
+            self.xruns += 1
+        out[:] = self._core.play(count, time.perf_counter())
+
+
+def rescan() -> None:
+    """Let PortAudio look for devices anew: its list is that of the time when it was loaded."""
+    sound = portaudio()
+    with contextlib.suppress(sound.PortAudioError):
+        sound._terminate()
+    try:
+        sound._initialize()
+    except sound.PortAudioError as error:
+        raise DeviceError(f"PortAudio does not start again: {error}.") from error
+
+
+def _full(device: Device) -> bool:
+    """A device whose two directions work in one stream; ALSA's bridge to PulseAudio stalls there."""
+    return device.name.lower() not in ("pulse", "default", "pipewire") and "ALSA" not in device.host
+
+
+def _explain(text: str, plan: Plan) -> str:
+    pair = f"'{plan.input.name}' to '{plan.output.name}'"
+    lower = text.lower()
+    if "sample rate" in lower:
+        return f"{pair} do not run at {plan.format.in_rate} and {plan.format.out_rate} Hz; choose another device."
+    if "unavailable" in lower or "busy" in lower:
+        return f"{pair}: a device is busy or gone; close the program that uses it, or choose another one."
+    if "permission" in lower or "unanticipated host error" in lower or "access" in lower:
+        return f"{pair}: the system refuses the sound; allow the microphone, or join the group audio ({text})."
+    if "channel" in lower:
+        return f"{pair} do not have these channels; see streamsep devices."
+    return f"{pair} cannot be opened: {text}."

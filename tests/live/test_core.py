@@ -1,0 +1,145 @@
+"""Capture and play around a real model process: aligned, the same stems as offline, and what a kill sounds like."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import streamsep
+from streamsep.config import FRAME
+from streamsep.errors import StreamsepError
+from streamsep.live.core import Core, Format, ModelOptions
+from streamsep.live.gains import Gains
+from tests.sounds import tune
+
+BLOCK = 960
+
+
+@pytest.fixture
+def core(model: Path) -> Iterator[Core]:
+    with Core(ModelOptions(model=str(model)), Gains("all")) as core:
+        core.start(200)
+        core.open(Format(block=BLOCK))
+        yield core
+
+
+@pytest.fixture
+def idle() -> Iterator[Core]:
+    """Without a model process: what is dry needs none."""
+    with Core(ModelOptions(), Gains("all")) as core:
+        yield core
+
+
+def drive(core: Core, song: np.ndarray, wait: bool = True, start: int = 0) -> np.ndarray:
+    """The song [2, n] through both callbacks; ``wait``: at the model's pace, whatever else the machine does."""
+    out = []
+    for at in range(start, song.shape[1] - BLOCK + 1, BLOCK):
+        core.capture(song[:, at : at + BLOCK].T, at / 48_000)
+        deadline = time.monotonic() + 20
+        while wait and core.results.end < core.source.end - core.mixer.delay + BLOCK and time.monotonic() < deadline:
+            time.sleep(0.001)
+        out.append(core.play(BLOCK, at / 48_000))
+    return np.concatenate(out).T
+
+
+def test_all_stems_are_the_delayed_input_and_one_stem_is_that_of_separate(core: Core, model: Path) -> None:
+    song = tune(4.0, 48_000)
+    core.gains.set_mute("vocals", True)
+    out = drive(core, song)
+    late = core.latency
+    stems = streamsep.load(str(model)).separate(song, 48_000)
+    wanted = song - stems["vocals"]
+    steady = slice(late + 24_000, out.shape[1])
+    error = out[:, steady] - wanted[:, 24_000 : out.shape[1] - late]
+    assert np.sqrt(np.mean(error**2)) < 1e-4 * np.sqrt(np.mean(wanted**2))
+    core.gains.set_mute("vocals", False)
+    again = drive(core, np.concatenate([song, song], axis=1), start=song.shape[1])
+    double = np.concatenate([song, song], axis=1)[:, song.shape[1] - late :]
+    assert np.abs(again[:, 9_600:] - double[:, 9_600 : again.shape[1]]).max() < 1e-5
+    assert core.mixer.counts.underruns == 0
+
+
+@pytest.mark.timeout(900)  # loads the model twice, and a busy machine takes minutes for that
+def test_killed_the_model_comes_back_and_the_sound_goes_dry_in_between(core: Core) -> None:
+    song = tune(20.0, 48_000)
+    core.gains.preset("karaoke")
+    before = drive(core, song[:, : 48 * BLOCK])
+    pid = core.supervisor.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.1)
+    gap = drive(core, song[:, : 100 * BLOCK], wait=False, start=48 * BLOCK)
+    at, late = 48 * BLOCK, core.latency
+    dry = song[:, at - late : at - late + gap.shape[1]]
+    # What the model had finished is played; from then on, within a frame and the mixer's margin, the mixture.
+    soon = late - core.status.get("latency") + FRAME
+    assert np.abs(gap[:, soon:] - dry[:, soon:]).max() < 1e-6
+    assert core.mixer.counts.fallbacks == 1
+    line = core.supervisor.check()
+    assert line is not None and "restarts" in line and line.count("\n") == 0
+    lines = []
+    deadline = time.monotonic() + 300
+    while not lines and time.monotonic() < deadline:
+        time.sleep(0.05)
+        lines += [said for said in [core.supervisor.check()] if said]
+    assert "is back" in lines[0]
+    after = drive(core, song[:, : 300 * BLOCK], start=100 * BLOCK)
+    dry = song[:, 100 * BLOCK - late : 100 * BLOCK - late + after.shape[1]]
+    assert np.abs(after[:, -48_000:] - dry[:, -48_000:]).max() > 1e-3  # separated again
+    sound = np.concatenate([before, gap, after], axis=1)
+    assert np.abs(np.diff(sound)).max() < 1.3 * np.abs(np.diff(song)).max()
+
+
+@pytest.mark.parametrize(
+    ("in_rate", "out_rate", "channels"), [(44_100, 48_000, (2, 3)), (48_000, 44_100, (0,)), (96_000, 16_000, (0, 1))]
+)
+def test_other_rates_and_channels(idle: Core, in_rate: int, out_rate: int, channels: tuple[int, ...]) -> None:
+    idle.gains.set_dry_wet(0)
+    idle.open(Format(in_rate, out_rate, channels, (2, 3), block=out_rate // 50, one_clock=True))
+    seconds = 1.0
+    time_in, time_out = np.arange(in_rate) / in_rate, np.arange(out_rate) / out_rate
+    heard = np.zeros((in_rate, 4), np.float32)
+    heard[:, channels[0]] = np.sin(2 * np.pi * 440 * time_in)
+    out = []
+    for index in range(50):
+        part = heard[index * in_rate // 50 : (index + 1) * in_rate // 50]
+        idle.capture(part, index / 50)
+        out.append(idle.play(out_rate // 50, index / 50))
+    sound = np.concatenate(out)
+    assert sound.shape == (out_rate * seconds, 4)
+    assert np.abs(sound[:, :2]).max() == 0
+    late = idle.latency / 48_000
+    wanted = np.sin(2 * np.pi * 440 * (time_out - late))
+    steady = slice(out_rate // 2, None)
+    error = sound[steady, 2] - wanted[steady]
+    assert np.sqrt(np.mean(error**2)) < 0.15  # within a sample of the lowest rate: delays are whole samples
+    assert idle.mixer.counts.underruns == 0
+    assert idle.mixer.counts.resyncs == 1
+
+
+def test_two_clocks_apart_never_run_dry(idle: Core) -> None:
+    idle.gains.set_dry_wet(0)
+    idle.open(Format(block=BLOCK, one_clock=False))
+    song, heard = tune(60.0, 48_000), 0
+    for index in range(2_990):
+        now = index * BLOCK / 48_000 / 1.0002  # the output's clock is 200 ppm fast
+        while (heard + 1) * BLOCK / 48_000 <= now:
+            idle.capture(song[:, heard * BLOCK : (heard + 1) * BLOCK].T, (heard + 1) * BLOCK / 48_000)
+            heard += 1
+        if heard:
+            idle.play(BLOCK, now)
+    assert idle.mixer.counts.underruns == 0
+    assert idle.mixer.counts.resyncs == 1  # the opening
+    assert abs(idle.mixer.fill - idle.mixer.delay) < FRAME
+    assert idle.correction == pytest.approx(-200e-6, abs=200e-6)
+
+
+def test_a_model_that_is_none_is_said_before_anything_starts() -> None:
+    with Core(ModelOptions(model="huge"), Gains()) as core, pytest.raises(StreamsepError, match="huge"):
+        core.start(200)

@@ -1,0 +1,76 @@
+"""Devices by name, part of a name, index; what is said when there is none. And the plan of two streams."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamsep.errors import DeviceError
+from streamsep.live.devices import Device, find_device, parse_channels
+from streamsep.live.streams import DeviceOptions, plan
+
+
+def device(index: int, name: str, host: str = "ALSA", inputs: int = 2, outputs: int = 2, **more: object) -> Device:
+    values: dict[str, object] = {"rate": 48_000, "in_latency": 0.01, "out_latency": 0.01}
+    values |= {"default_in": False, "default_out": False} | more
+    return Device(index, name, host, inputs, outputs, **values)  # pyright: ignore[reportArgumentType]
+
+
+DEVICES = (
+    device(0, "USB Audio CODEC", inputs=8, outputs=0, rate=44_100),
+    device(1, "HDMI 0", inputs=0),
+    device(2, "HDMI 1", inputs=0, default_out=True),
+    device(3, "pulse", default_in=True),
+    device(4, "system", "JACK Audio Connection Kit"),
+)
+
+
+def test_names_parts_and_indices() -> None:
+    assert find_device("USB Audio CODEC", "input", DEVICES).index == 0
+    assert find_device("usb", "input", DEVICES).index == 0
+    assert find_device("jack", "output", DEVICES).index == 4
+    assert find_device("1", "output", DEVICES).index == 1
+    assert find_device(None, "input", DEVICES).index == 3
+    assert find_device(None, "output", DEVICES).index == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "said"),
+    [
+        ("HDMI", "output", "fits several output devices: 1 'HDMI 0' .*2 'HDMI 1'"),
+        ("USB Adio", "input", "near are 0 'USB Audio CODEC'"),
+        ("zzz", "input", "there are 0 'USB Audio CODEC'"),
+        ("9", "input", "there is no device 9"),
+        ("1", "input", "'HDMI 0', has no input"),
+        ("usb", "output", "no output device 'usb'"),
+    ],
+)
+def test_devices_that_are_not_there(wanted: str, kind: str, said: str) -> None:
+    with pytest.raises(DeviceError, match=said) as caught:
+        find_device(wanted, kind, DEVICES)
+    assert str(caught.value).count("\n") == 0
+
+
+def test_no_device_at_all() -> None:
+    with pytest.raises(DeviceError, match="there is no input device"):
+        find_device(None, "input", ())
+
+
+def test_channels() -> None:
+    assert parse_channels(None, DEVICES[0], "input") == (0, 1)
+    assert parse_channels("3,4", DEVICES[0], "input") == (2, 3)
+    assert parse_channels("8", DEVICES[0], "input") == (7,)
+    assert parse_channels(None, device(0, "mic", inputs=1), "input") == (0,)
+    for text, said in (("9", "channels 1 to 8"), ("0,1", "channels 1 to 8"), ("a", "names no"), ("1,2,3", "names no")):
+        with pytest.raises(DeviceError, match=said):
+            parse_channels(text, DEVICES[0], "input")
+
+
+def test_two_devices_are_two_clocks_and_jack_is_one() -> None:
+    two = plan(DeviceOptions("usb", "HDMI 1", in_channels="3,4"), DEVICES)
+    assert (two.duplex, two.format.one_clock, two.format.in_rate, two.format.out_rate) == (False, False, 44_100, 48_000)
+    assert two.format.in_channels == (2, 3)
+    one = plan(DeviceOptions("jack", "jack", block=256), DEVICES)
+    assert (one.duplex, one.format.one_clock, one.format.block) == (True, True, 256)
+    assert not plan(DeviceOptions("pulse", "pulse"), DEVICES).duplex
+    with pytest.raises(DeviceError, match="384000 Hz"):
+        plan(DeviceOptions("fast"), (*DEVICES, device(5, "fast", rate=384_000)))

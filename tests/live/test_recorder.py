@@ -1,0 +1,102 @@
+"""Recording: aligned files that can be read at any time, and a full disk that stops only the recording."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamsep.audio.files import read_audio
+from streamsep.config import STEMS
+from streamsep.errors import OutputError
+from streamsep.live.recorder import Recorder
+from streamsep.live.ring import Ring
+from tests.sounds import tune
+
+SAMPLES = 96_000
+
+
+@pytest.fixture
+def rings() -> Iterator[tuple[Ring, Ring]]:
+    source, results = Ring.create(2, 1 << 18), Ring.create(8, 1 << 18)
+    yield source, results
+    source.close()
+    results.close()
+
+
+def parts() -> np.ndarray:
+    return np.stack([0.25 * tune(2.0, 48_000, seed=seed) for seed in range(len(STEMS))])
+
+
+def test_files_are_aligned_and_gaps_of_the_model_are_silent(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
+    source, results = rings
+    said: list[str] = []
+    recorder = Recorder(tmp_path / "takes", source, results, said.append)
+    recorder.start()
+    stems = parts()
+    results.restart(24_000)  # the model came half a second late
+    results.write(stems[:, :, 24_000:].reshape(8, -1))
+    source.write(stems.sum(0))
+    recorder.stop()
+    assert said == [] and not recorder.running
+    mixture, rate = read_audio(recorder.folder / "mixture.flac")
+    assert (rate, mixture.shape) == (48_000, (2, SAMPLES))
+    assert np.abs(mixture - stems.sum(0)).max() < 2e-7
+    for index, stem in enumerate(STEMS):
+        sound, _ = read_audio(recorder.folder / f"{stem}.flac")
+        assert np.abs(sound[:, :24_000]).max() == 0
+        assert np.abs(sound[:, 24_000:] - stems[index][:, 24_000:]).max() < 2e-7
+
+
+def test_what_was_recorded_can_be_read_before_the_end(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
+    source, results = rings
+    recorder = Recorder(tmp_path, source, results, print)
+    recorder.start()
+    sound = np.tile(parts().sum(0), 2)
+    results.write(np.zeros((8, sound.shape[1]), np.float32))
+    source.write(sound)
+    try:
+        deadline = time.monotonic() + 60
+        while (recorder.folder / "other.flac").stat().st_size < 50_000 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        # As a kill would leave it: no header was completed, no end was written.
+        left = shutil.copy(recorder.folder / "mixture.flac", tmp_path / "left.flac")
+        import soundfile
+
+        with soundfile.SoundFile(left) as file:
+            read = file.read(48_000, dtype="float32", always_2d=True).T
+        assert np.abs(read - sound[:, : read.shape[1]]).max() < 2e-7
+        assert read.shape[1] == 48_000
+    finally:
+        recorder.stop()
+
+
+def test_a_full_disk_ends_the_recording_in_one_line(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
+    source, results = rings
+    said: list[str] = []
+    recorder = Recorder(tmp_path, source, results, said.append)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    try:
+        recorder.start()
+        rng = np.random.default_rng(0)
+        source.write(0.5 * rng.standard_normal((2, 150_000)).astype(np.float32))
+        deadline = time.monotonic() + 60
+        while recorder.running and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    recorder.stop()
+    assert not recorder.running
+    assert len(said) == 1 and "ends here" in said[0] and "the sound goes on" in said[0]
+
+
+def test_a_folder_that_cannot_be(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file"):
+        Recorder(tmp_path / "file", *rings, print)
