@@ -60,7 +60,7 @@ def write_ramps(name: str, blocks: int) -> None:
 
 
 def test_another_process_writes_and_no_read_is_torn() -> None:
-    ring, blocks = Ring.create(2, 4_096), 5_000
+    ring, blocks = Ring.create(2, 4_096), 2_000
     try:
         process = multiprocessing.get_context("spawn").Process(target=write_ramps, args=(ring.name, blocks))
         process.start()
