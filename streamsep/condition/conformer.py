@@ -7,10 +7,15 @@ Time attention and convolution run in every token's bands with shared weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels.reference.conformer_step import ConformerWeights, conformer_step
+from kernels.reference.rmsnorm import EPS
 from streamsep.config import ConditionConfig
 from streamsep.streaming import State, StreamModule
 
@@ -26,7 +31,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int, mult: int) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(dim)
+        self.norm = nn.RMSNorm(dim, EPS)
         self.up = nn.Linear(dim, 2 * mult * dim, bias=False)
         self.down = nn.Linear(mult * dim, dim, bias=False)
 
@@ -35,25 +40,16 @@ class FeedForward(nn.Module):
         return x + self.down(F.silu(gate) * value)
 
 
-class TimeAttention(StreamModule):
-    """Causal attention along time in each band, with a learned bias for each distance 0 … W-1."""
+class TimeAttention(nn.Module):
+    """Causal attention along time in each token, with a learned bias for each distance 0 … W-1."""
 
-    def __init__(self, tokens: int, dim: int, heads: int, window: int) -> None:
+    def __init__(self, dim: int, heads: int, window: int) -> None:
         super().__init__()
-        self.tokens = tokens
         self.heads, self.window, self.head_dim = heads, window, dim // heads
-        self.norm = nn.RMSNorm(dim)
+        self.norm = nn.RMSNorm(dim, EPS)
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=False)
         self.distance = nn.Parameter(torch.zeros(heads, window))
-
-    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
-        state = State(slots)
-        shape = (self.tokens, self.heads, self.window, self.head_dim)
-        state.add("key", *shape, device=device)
-        state.add("value", *shape, device=device)
-        state.add("position", dtype=torch.int64, device=device)
-        return state
 
     def _bias(self, frames: int) -> Tensor:
         """[heads, T, T]: distance bias inside the window, -inf elsewhere."""
@@ -69,62 +65,18 @@ class TimeAttention(StreamModule):
         y = masked_softmax_attention(q, k, v, self._bias(t).to(q.dtype))
         return x + self.out(y.transpose(1, 2).reshape(b, n, t, d))
 
-    def step(self, x: Tensor, state: State, active: Tensor | None = None) -> Tensor:
-        """``x`` [B, N, dim] → the same shape; keys and values live in a ring of W frames."""
-        b, n, d = x.shape
-        q, k, v = self.qkv(self.norm(x)).view(b, n, 3, self.heads, self.head_dim).unbind(2)
-        if b == 1 and active is None and x.device.type == "cpu":
-            bias = self._remember_alone(k, v, state)
-        else:
-            bias = self._remember(k, v, state, active)
-        y = masked_softmax_attention(q.unsqueeze(3), state["key"], state["value"], bias)
-        state.put("position", state["position"] + 1, active)
-        return x + self.out(y.reshape(b, n, d))
 
-    def _remember(self, k: Tensor, v: Tensor, state: State, active: Tensor | None) -> Tensor:
-        """Write ``k`` and ``v`` [B, N, H, d] into the rings; returns the bias of their cells, [B, 1, H, 1, W]."""
-        position = state["position"]
-        slot = torch.arange(k.shape[0], device=k.device)
-        cell = position % self.window
-        for name, new in (("key", k), ("value", v)):
-            if active is not None:
-                new = torch.where(active[:, None, None, None], new, state[name][slot, :, :, cell])
-            state[name][slot, :, :, cell] = new
-        age = (position[:, None] - torch.arange(self.window, device=k.device)) % self.window  # [B, W]
-        bias = self.distance[:, age].transpose(0, 1).masked_fill((age > position[:, None])[:, None], float("-inf"))
-        return bias[:, None, :, None]
-
-    def _remember_alone(self, k: Tensor, v: Tensor, state: State) -> Tensor:
-        """The same for one stream on a CPU, where a plain slice is much cheaper than an index."""
-        position = int(state["position"])
-        cell = position % self.window
-        state["key"][:, :, :, cell] = k
-        state["value"][:, :, :, cell] = v
-        # Ages run down from `cell` to 0, then from W - 1 down to what is oldest.
-        bias = torch.cat([self.distance[:, : cell + 1].flip(1), self.distance[:, cell + 1 :].flip(1)], 1)
-        if position < self.window - 1:
-            bias[:, position + 1 :] = float("-inf")
-        return bias[None, None, :, None]
-
-
-class TimeConvolution(StreamModule):
+class TimeConvolution(nn.Module):
     """Conformer convolution module: GLU, causal depthwise convolution over time, SiLU. No norm over time."""
 
-    def __init__(self, tokens: int, dim: int, kernel: int) -> None:
+    def __init__(self, dim: int, kernel: int) -> None:
         super().__init__()
-        self.tokens = tokens
         self.kernel = kernel
-        self.norm = nn.RMSNorm(dim)
+        self.norm = nn.RMSNorm(dim, EPS)
         self.up = nn.Linear(dim, 2 * dim, bias=False)
         self.depthwise = nn.Parameter(torch.randn(kernel, dim) * kernel**-0.5)
-        self.inner_norm = nn.RMSNorm(dim)
+        self.inner_norm = nn.RMSNorm(dim, EPS)
         self.down = nn.Linear(dim, dim, bias=False)
-        self.dim = dim
-
-    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
-        state = State(slots)
-        state.add("past", self.tokens, self.kernel - 1, self.dim, device=device)
-        return state
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` [B, N, T, dim] → the same shape."""
@@ -135,14 +87,6 @@ class TimeConvolution(StreamModule):
             y = y + h[:, :, i : i + frames] * self.depthwise[i]
         return x + self.down(F.silu(self.inner_norm(y)))
 
-    def step(self, x: Tensor, state: State, active: Tensor | None = None) -> Tensor:
-        """``x`` [B, N, dim] → the same shape."""
-        h = F.glu(self.up(self.norm(x)), -1)
-        window = torch.cat([state["past"], h.unsqueeze(2)], 2)
-        y = (window * self.depthwise).sum(2)
-        state.put("past", window[:, :, 1:], active)
-        return x + self.down(F.silu(self.inner_norm(y)))
-
 
 class BandAttention(nn.Module):
     """Attention over the bands of one frame, [..., N, dim] → the same shape."""
@@ -150,7 +94,7 @@ class BandAttention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.RMSNorm(dim)
+        self.norm = nn.RMSNorm(dim, EPS)
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=False)
 
@@ -162,32 +106,40 @@ class BandAttention(nn.Module):
         return x + self.out(y.transpose(1, 2).reshape(*lead, n, d))
 
 
-class ConformerBlock(StreamModule):
-    """One block over [B, N bands, T frames, dim]."""
+class ConformerBlock(nn.Module):
+    """One block over [B, N tokens, T frames, dim]; its step is the op ``conformer_step``."""
 
     def __init__(self, cfg: ConditionConfig) -> None:
         super().__init__()
+        self.tokens = cfg.tokens
         self.first = FeedForward(cfg.dim, cfg.ff_mult)
-        self.time = TimeAttention(cfg.tokens, cfg.dim, cfg.heads, cfg.left_context)
-        self.conv = TimeConvolution(cfg.tokens, cfg.dim, cfg.kernel)
+        self.time = TimeAttention(cfg.dim, cfg.heads, cfg.left_context)
+        self.conv = TimeConvolution(cfg.dim, cfg.kernel)
         self.bands = BandAttention(cfg.dim, cfg.heads)
         self.second = FeedForward(cfg.dim, cfg.ff_mult)
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
-        state.nest("time", self.time.init_state(slots, device))
-        state.nest("conv", self.conv.init_state(slots, device))
+        ring = (self.tokens, self.time.heads, self.time.window, self.time.head_dim)
+        state.add("key", *ring, device=device)
+        state.add("value", *ring, device=device)
+        state.add("past", self.tokens, self.conv.kernel - 1, self.conv.depthwise.shape[1], device=device)
         return state
+
+    def weights(self) -> ConformerWeights:
+        first, time, conv, bands, second = self.first, self.time, self.conv, self.bands, self.second
+        return ConformerWeights(
+            *(first.norm.weight, first.up.weight, first.down.weight),
+            *(time.norm.weight, time.qkv.weight, time.out.weight, time.distance),
+            *(conv.norm.weight, conv.up.weight, conv.depthwise, conv.inner_norm.weight, conv.down.weight),
+            *(bands.norm.weight, bands.qkv.weight, bands.out.weight),
+            *(second.norm.weight, second.up.weight, second.down.weight),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(self.time(self.first(x)))
         x = self.bands(x.transpose(1, 2)).transpose(1, 2)
         return self.second(x)
-
-    def step(self, x: Tensor, state: State, active: Tensor | None = None) -> Tensor:
-        x = self.time.step(self.first(x), state.child("time"), active)
-        x = self.conv.step(x, state.child("conv"), active)
-        return self.second(self.bands(x))
 
 
 class Conformer(StreamModule):
@@ -196,13 +148,15 @@ class Conformer(StreamModule):
     def __init__(self, cfg: ConditionConfig) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(ConformerBlock(cfg) for _ in range(cfg.layers))
-        self.norm = nn.RMSNorm(cfg.dim)
+        self.norm = nn.RMSNorm(cfg.dim, EPS)
+        self.block_step: Callable[..., Tensor] = conformer_step  # another implementation may be put in its place
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
+        """``position`` ``[slots]`` int64 (frames so far) and one child ``block<i>`` a block."""
         state = State(slots)
-        for i, block in enumerate(self.blocks):
-            assert isinstance(block, ConformerBlock)
-            state.nest(str(i), block.init_state(slots, device))
+        state.add("position", dtype=torch.int64, device=device)
+        for i, block in enumerate(self._blocks()):
+            state.nest(f"block{i}", block.init_state(slots, device))
         return state
 
     def forward(self, x: Tensor) -> Tensor:
@@ -213,7 +167,12 @@ class Conformer(StreamModule):
 
     def step(self, x: Tensor, state: State, active: Tensor | None = None) -> Tensor:
         """``x`` [B, N, dim] → the same shape."""
-        for i, block in enumerate(self.blocks):
-            assert isinstance(block, ConformerBlock)
-            x = block.step(x, state.child(str(i)), active)
+        position = state["position"]
+        for i, block in enumerate(self._blocks()):
+            own = state.child(f"block{i}")
+            x = self.block_step(block.weights(), x, own["key"], own["value"], own["past"], position, active)
+        state.put("position", position + 1, active)
         return self.norm(x)
+
+    def _blocks(self) -> list[ConformerBlock]:
+        return cast("list[ConformerBlock]", list(self.blocks))

@@ -127,7 +127,7 @@ def load(
         raise StreamsepError("CUDA was asked for, but torch finds no CUDA device here; use the device cpu.")
     use_threads(1 if threads is None else threads)
     net = load_model(folder, device)
-    net.lm.select_kernels(device)
+    net.select_kernels(device)
     separator = Separator(net, render, decode)
     _warm_up(separator)
     return separator

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels.registry import resolve
 from streamsep.codec.model import Codec
 from streamsep.condition.encoder import MAX_LOOKAHEAD, ConditionPool, lookahead_frames
 from streamsep.condition.guide import log_masks
@@ -82,6 +83,15 @@ class Net(StreamModule):
     def share_tables(self) -> None:
         """Copy the codec's code vectors into the language model; again after the codec has changed."""
         self.lm.set_tables(self.codec.vectors.detach())
+
+    def select_kernels(self, device: str = "cpu", backend: str = "auto") -> tuple[str, ...]:
+        """Choose the kernels that ``step`` runs on (plain torch until then) and return their names.
+
+        Raises ValueError for a backend that does not serve the device.
+        """
+        conformer = resolve("conformer_step", device, backend)
+        self.trunk.encoder.conformer.block_step = conformer.function
+        return str(conformer), *self.lm.select_kernels(device, backend)
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         """``spectra`` and ``levels`` of the last frames, newest first; children ``trunk`` and ``lm``."""

@@ -110,7 +110,7 @@ class LMStage:
         if self.valid is None:
             return {"score": 0.0}
         songs = [song.mixture for song in self.valid]
-        self.module.lm.select_kernels(songs[0].device.type)
+        self.module.select_kernels(songs[0].device.type)
         longest = max(song.shape[1] for song in songs)
         # All songs side by side; what is silent behind a song's end changes nothing before it.
         padded = torch.cat([F.pad(song, (0, 0) * 3 + (0, longest - song.shape[1])) for song in songs])

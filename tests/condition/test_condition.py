@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kernels.registry import resolve
 from streamsep.condition.bands import BandLinear, band_matrix, band_of_bin, band_sum, band_widths
 from streamsep.condition.conformer import Conformer, TimeAttention, TimeConvolution
 from streamsep.condition.encoder import ConditionEncoder, ConditionPool
@@ -17,7 +18,7 @@ from streamsep.condition.features import BandEmbedding, mid_side, spectral_featu
 from streamsep.condition.guide import GuideHead, log_masks
 from streamsep.condition.level import FLOOR, LevelTracker
 from streamsep.config import BINS, ENVELOPES, LOOKAHEADS, ConditionConfig, envelope_edges, trunk_edges
-from streamsep.streaming import State, StreamModule
+from streamsep.streaming import State
 
 CONFIG = ConditionConfig(
     band_dim=8, tokens=6, dim=16, layers=2, heads=2, kernel=3, left_context=5, ff_mult=2, out_dim=12
@@ -43,24 +44,26 @@ def seeded(make: Callable[[], M]) -> M:
     return module.eval()
 
 
-MODULES: list[Callable[[], StreamModule]] = [
-    lambda: TimeAttention(6, 16, 2, 5),
-    lambda: TimeConvolution(6, 16, 3),
-    lambda: Conformer(CONFIG),
-]
+def conformer(backend: str) -> Conformer:
+    made = seeded(lambda: Conformer(CONFIG))
+    made.block_step = resolve("conformer_step", "cpu", backend).function
+    return made
 
 
-@pytest.mark.parametrize("make", MODULES)
-def test_steps_equal_the_sequence(make: Callable[[], StreamModule]) -> None:
-    module = seeded(make)
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+@torch.no_grad()
+def test_steps_equal_the_sequence(backend: str) -> None:
+    module = conformer(backend)
     x = noise(2, 6, FRAMES, 16)
     state = module.init_state(2)
     steps = torch.stack([module.step(x[:, :, t], state) for t in range(FRAMES)], 2)
     torch.testing.assert_close(steps, module(x), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("make", MODULES)
-def test_no_frame_depends_on_a_later_one(make: Callable[[], StreamModule]) -> None:
+@pytest.mark.parametrize(
+    "make", [lambda: TimeAttention(16, 2, 5), lambda: TimeConvolution(16, 3), lambda: Conformer(CONFIG)]
+)
+def test_no_frame_depends_on_a_later_one(make: Callable[[], torch.nn.Module]) -> None:
     module = seeded(make)
     x = noise(1, 6, FRAMES, 16).requires_grad_()
     (gradient,) = torch.autograd.grad(module(x)[:, :, 6].square().sum(), x)
@@ -69,15 +72,16 @@ def test_no_frame_depends_on_a_later_one(make: Callable[[], StreamModule]) -> No
 
 
 def test_attention_forgets_what_left_its_window() -> None:
-    module = seeded(lambda: TimeAttention(6, 16, 2, 5))
+    module = seeded(lambda: TimeAttention(16, 2, 5))
     x = noise(1, 6, FRAMES, 16).requires_grad_()
     (gradient,) = torch.autograd.grad(module(x)[:, :, 10].square().sum(), x)
     assert (gradient[:, :, :6] == 0).all() and (gradient[:, :, 6] != 0).any()
 
 
-@pytest.mark.parametrize("make", MODULES)
-def test_slots_are_alone_and_inactive_ones_stand_still(make: Callable[[], StreamModule]) -> None:
-    module = seeded(make)
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+@torch.no_grad()
+def test_slots_are_alone_and_inactive_ones_stand_still(backend: str) -> None:
+    module = conformer(backend)
     x = noise(3, 6, FRAMES, 16)
     alone = module.init_state(1)
     expected = [module.step(x[1:2, :, t], alone) for t in range(FRAMES)]
