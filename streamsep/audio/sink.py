@@ -15,7 +15,6 @@ class FileSink(io.RawIOBase):
         super().__init__()
         self._file = path.open("w+b")
         self.error: OSError | None = None
-        self.interrupt: BaseException | None = None  # libsndfile's callback would swallow it; the writer raises it
 
     def write(self, data: bytes) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.error is not None:
@@ -24,8 +23,6 @@ class FileSink(io.RawIOBase):
             return self._file.write(data)
         except OSError as error:
             self.error = error
-        except (KeyboardInterrupt, SystemExit) as interrupt:
-            self.interrupt = interrupt
         return 0
 
     def seek(self, offset: int, whence: int = 0) -> int:

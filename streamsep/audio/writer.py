@@ -12,6 +12,7 @@ import numpy as np
 import soundfile  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
+from streamsep.audio.interrupts import held_interrupts
 from streamsep.audio.pcm import encode
 from streamsep.audio.sink import FileSink, reason
 from streamsep.errors import OptionError, OutputError
@@ -72,7 +73,8 @@ class AudioWriter:
         except OSError as error:
             raise OutputError(f"'{self.path}' cannot be written: {reason(error)}.") from error
         try:
-            self._file = _open_encoder(self._sink, rate, channels, format, self._bits)
+            with held_interrupts():
+                self._file = _open_encoder(self._sink, rate, channels, format, self._bits)
         except BaseException:
             self.abort()
             raise
@@ -84,11 +86,10 @@ class AudioWriter:
         for start in range(0, block.shape[1], _CHUNK):
             part = block[:, start : start + _CHUNK]
             try:
-                self._file.write(encode(part, self._bits))
+                with held_interrupts():
+                    self._file.write(encode(part, self._bits))
             except (soundfile.SoundFileError, AssertionError) as error:
-                raise self._sink.interrupt or self._failure(error) from error
-            if self._sink.interrupt is not None:
-                raise self._sink.interrupt
+                raise self._failure(error) from error
             if self._sink.error is not None:
                 raise self._failure(self._sink.error) from self._sink.error
             self.samples += part.shape[1]
@@ -96,7 +97,8 @@ class AudioWriter:
     def finish(self) -> None:
         """Complete the temporary file; ``commit`` renames it. Lets several files appear together."""
         try:
-            self._file.close()
+            with held_interrupts():
+                self._file.close()
         except soundfile.SoundFileError as error:
             raise self._failure(error) from error
         self._sink.close()
@@ -116,7 +118,7 @@ class AudioWriter:
         """Remove every trace. Does nothing after ``commit``."""
         if self._done:
             return
-        with contextlib.suppress(soundfile.SoundFileError, AttributeError):
+        with contextlib.suppress(soundfile.SoundFileError, AttributeError), held_interrupts():
             self._file.close()
         self._sink.close()
         with contextlib.suppress(OSError):

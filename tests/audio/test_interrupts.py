@@ -1,0 +1,38 @@
+"""Interrupts wait for the end of the block, and then count."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from streamsep.audio.interrupts import held_interrupts
+
+
+def test_an_interrupt_comes_after_the_block() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), held_interrupts():
+        signal.raise_signal(signal.SIGINT)
+        reached.append(True)
+    assert reached and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_inside_puts_the_handlers_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ValueError, match="inside"), held_interrupts():
+        raise ValueError("inside")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_other_threads_pass_through() -> None:
+    done = []
+
+    def work() -> None:
+        with held_interrupts():
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done
