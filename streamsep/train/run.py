@@ -20,7 +20,6 @@ from streamsep.model.trunk import Trunk
 from streamsep.train.batches import batches
 from streamsep.train.checkpoint import load_weights
 from streamsep.train.codec import CodecStage
-from streamsep.train.fusion import calibrate
 from streamsep.train.guide import GuideStage
 from streamsep.train.lm import LMStage
 from streamsep.train.loop import BEST, Log, Outcome, Trainer
@@ -66,18 +65,15 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
 
     outcome = trainer.run(source)
     if stage == "lm":
-        export(recipe, options.out, options.out / "model", valid, log)
+        export(recipe, options.out, options.out / "model")
         log(f"the model is in {options.out / 'model'}")
     return outcome
 
 
-def export(recipe: Recipe, out: Path, folder: Path, valid: ValidationSongs | None, log: Log = print) -> None:
-    """The best weights in ``out`` as a model that ``streamsep.load`` reads; its fusion is fitted on ``valid``."""
+def export(recipe: Recipe, out: Path, folder: Path) -> None:
+    """The best weights in ``out`` as a model that ``streamsep.load`` reads."""
     net = Net(recipe.model).eval()
     load_weights(out / "lm" / BEST, net)
-    if valid is not None:
-        before, after = calibrate(net.to(valid.device), valid)
-        log(f"fusion of guide and tokens fitted on held-out songs: loss {before:.4f}, then {after:.4f}")
     save_model(folder, net)
 
 
