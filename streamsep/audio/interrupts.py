@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import FrameType
 from typing import Any
 
 
 @contextlib.contextmanager
-def held_interrupts() -> Iterator[None]:
+def held_interrupts() -> Generator[None, None, None]:
     """Deliver what arrives inside after the end of the block. Only the main thread gets any; others pass."""
     if threading.current_thread() is not threading.main_thread():
         yield
