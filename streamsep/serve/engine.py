@@ -72,8 +72,9 @@ class Engine:
     async def run(self) -> None:
         """Hand rounds on and start the engine again whenever it dies, for ever."""
         while True:
-            try:
-                generation, message = await asyncio.wait_for(self._messages.get(), STUCK)
+            try:  # wait_for would swallow, in Python 3.11, a cancellation that comes together with a message
+                async with asyncio.timeout(STUCK):
+                    generation, message = await self._messages.get()
             except TimeoutError:
                 log.error("the engine is stuck; it is ended", extra={"event": "engine_stuck"})
                 if self._process is not None:
