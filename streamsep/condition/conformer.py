@@ -2,7 +2,7 @@
 
 A block is the Conformer's (Gulati et al., arXiv 2005.08100) — half feed-forward, attention over time, convolution over
 time, half feed-forward — with attention over bands added, as band-split separators do (Lu et al., arXiv 2309.02612).
-Time attention and convolution run in every token's bands with shared weights.
+Time attention and convolution run in every token with shared weights.
 """
 
 from __future__ import annotations

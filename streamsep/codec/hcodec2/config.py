@@ -10,8 +10,19 @@ from typing import Any
 FRAME_RATE = 50  # frames a second that tokens are counted in, whatever sample rate and hop say
 
 
+class _Tokens:
+    """What encoder and decoder say of their tokens alike."""
+
+    target_frame_rate: float
+
+    @property
+    def factor(self) -> int:
+        """Frames a token stands for."""
+        return int(FRAME_RATE / self.target_frame_rate)
+
+
 @dataclass(frozen=True)
-class EncoderConfig:
+class EncoderConfig(_Tokens):
     """STFT → ConvNeXt → transformer → ``dimension`` channels at the token rate."""
 
     dim: int = 1536
@@ -24,14 +35,9 @@ class EncoderConfig:
     target_frame_rate: float = 12.5
     causal: bool = False
 
-    @property
-    def factor(self) -> int:
-        """Frames a token stands for."""
-        return int(FRAME_RATE / self.target_frame_rate)
-
 
 @dataclass(frozen=True)
-class DecoderConfig:
+class DecoderConfig(_Tokens):
     """Both embeddings → residual blocks and transformer → ConvNeXt → inverse STFT."""
 
     input_channels: int = 1024
@@ -43,11 +49,6 @@ class DecoderConfig:
     hop_length: int = 960
     target_frame_rate: float = 12.5
     causal: bool = False
-
-    @property
-    def factor(self) -> int:
-        """Frames a token stands for."""
-        return int(FRAME_RATE / self.target_frame_rate)
 
 
 @dataclass(frozen=True)
