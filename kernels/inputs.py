@@ -172,7 +172,13 @@ def _depth_decode(
     return weights, 4, rand(books, codes, width), rand(2), plan, rand(frames, places, dim), Choice(soft=True)
 
 
+def _band_energies(rand: Any, batch: int, stems: int, rows: int, bins: int, bands: int) -> Inputs:
+    shape = batch, stems, rows, bins
+    return torch.complex(rand(*shape), rand(*shape)), torch.arange(bands + 1) * bins // bands
+
+
 _MAKERS: dict[str, Callable[..., Inputs]] = {
+    "band_energies": _band_energies,
     "conformer_step": _conformer_step,
     "conv_stream": _conv_stream,
     "depth_decode": _depth_decode,
