@@ -33,6 +33,8 @@ class Resolved:
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Implementation("depth_step", "numba", "kernels.numba.depth_step", ("cpu",)),
     Implementation("temporal_step", "numba", "kernels.numba.temporal_step", ("cpu",)),
+    Implementation("paged_step", "numba", "kernels.numba.paged_step", ("cpu",)),
+    Implementation("paged_step", "reference", "kernels.reference.paged_step", ("cpu", "cuda")),
     Implementation("conformer_step", "numba", "kernels.numba.conformer_step", ("cpu",)),
     Implementation("conformer_step", "reference", "kernels.reference.conformer_step", ("cpu", "cuda")),
     Implementation("band_energies", "numba", "kernels.numba.band_energies", ("cpu",)),
