@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from scipy.signal import correlate
 
 from streamsep.demo.song import compose_song
 from streamsep.engine.separator import load
 from streamsep.serve.options import ServeOptions
 from tests.clients import chrome
+from tests.clients.listening import energy, likeness
 from tests.serve.running import Running, running
 
 pytestmark = [
@@ -58,22 +58,6 @@ def listen(page: chrome.Page, rate: int) -> np.ndarray:
         parts.append(page.heard())
         count += len(parts[-1])
     return np.concatenate(parts)[: round(SECONDS * rate)]
-
-
-def energy(sound: np.ndarray) -> float:
-    return 10 * float(np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-12))
-
-
-def likeness(heard: np.ndarray, sound: np.ndarray, rate: int) -> float:
-    """The best normalised correlation of pieces of half a second with a song that goes round and round."""
-    around = np.concatenate([sound, sound]).astype(np.float64)
-    power = np.concatenate([[0.0], np.cumsum(around**2)])
-    found = []
-    for start in range(0, len(heard) - rate // 2, rate // 2):
-        piece = heard[start : start + rate // 2].astype(np.float64)
-        level = np.sqrt((power[len(piece) :] - power[: -len(piece)]) * np.sum(piece**2)) + 1e-9
-        found.append(float(np.max(correlate(around, piece, "valid", "fft") / level)))
-    return float(np.median(found))
 
 
 def test_the_vocals_fader_does_what_it_does_offline(page: chrome.Page, song: Path) -> None:

@@ -179,6 +179,6 @@ def test_tls(model: Path, tmp_path: Path) -> None:
 def test_the_limit_follows_from_the_frame_time() -> None:
     from streamsep.serve.worker import capacity
 
-    assert capacity([0.015, 0.017, 0.021, 0.029, 0.045]) == 9  # 0.029 + 2 ms each: the tenth is past 32 ms
+    assert capacity([0.011, 0.012, 0.014, 0.018, 0.026]) == 10  # 0.018 + 1 ms each: the eleventh is past 20 ms
     assert capacity([0.05]) == 1
-    assert capacity([0.02, 0.03, 0.07]) == 2
+    assert capacity([0.015, 0.02, 0.07]) == 2

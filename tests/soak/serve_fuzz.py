@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import psutil
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from streamsep.engine.separator import Separator
-from streamsep.protocol import Bye, Error, Hello, Message, ProtocolError, decode, encode
+from streamsep.protocol import FORMATS, Bye, Error, Hello, Message, ProtocolError, decode, encode
 from tests.engine.helpers import stack
 from tests.serve.running import Raw, metric, raw, separate
 from tests.soak import fuzzing
@@ -143,7 +143,8 @@ class _Fuzz:
         wrong = sum(_meaning(data) is None for data in messages)
         async with raw(self._target.url) as socket:
             with contextlib.suppress(ConnectionClosed):
-                await socket.send(HELLO if greeted else rng.choice(self._pool))
+                hello = replace(HELLO, format=rng.choice(FORMATS), live=rng.random() < 0.5)
+                await socket.send(hello if greeted else rng.choice(self._pool))
                 sender = asyncio.create_task(self._send(socket, messages))
                 code, heard = await socket.closed()
                 await sender
