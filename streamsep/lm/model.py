@@ -59,7 +59,9 @@ class LanguageModel(StreamModule):
 
         Raises ValueError for a backend that does not serve the device.
         """
-        temporal, paged, depth = (resolve(op, device, backend) for op in ("temporal_step", "paged_step", "depth_decode"))
+        temporal, paged, depth = (
+            resolve(op, device, backend) for op in ("temporal_step", "paged_step", "depth_decode")
+        )
         self.temporal.layer_step, self.temporal.paged_step = temporal.function, paged.function
         self._depth_decode = depth.function
         return str(temporal), str(paged), str(depth)
