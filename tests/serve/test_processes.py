@@ -162,6 +162,7 @@ def test_told_to_stop_it_answers_what_was_heard(tmp_path: Path) -> None:
         (["--certfile", "x.pem"], "needs both --certfile and --keyfile"),
         (["--certfile", "x.pem", "--keyfile", "y.pem"], "are no certificate and key"),
         (["--token-file", "/nowhere/token"], "the token file '/nowhere/token' cannot be read"),
+        (["--resume-time", "-1"], "--resume-time -1.0 is no number of seconds"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--host", "256.1.1.1"], "cannot listen on 256.1.1.1"),
     ],
