@@ -36,6 +36,7 @@ def build() -> Built:
         aligned=False,
         counted=lambda: Streaming(model).push(block),
         counted_samples=hop,
+        recurrent=True,
     )
 
 

@@ -15,4 +15,4 @@ def build(window: float, hop: float, margin: float) -> Built:
 
     torch.manual_seed(0)
     model = Separator(umxhq_spec(pretrained=False), niter=0).eval()
-    return chunked(model, lambda sound: model(sound)[0].sum(0), _RATE, window, hop, margin)
+    return chunked(model, lambda sound: model(sound)[0].sum(0), _RATE, window, hop, margin, recurrent=True)

@@ -35,6 +35,7 @@ class Built:
     aligned: bool
     counted: Callable[[], object]
     counted_samples: int
+    recurrent: bool = False  # has an LSTM, whose operations are seen without oneDNN only
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ def chunked(
     window: float,
     hop: float,
     margin: float,
+    recurrent: bool = False,
 ) -> Built:
     """``separate``: [1, 2, n] → [2, n], the sum of the stems; times in seconds."""
     sizes = [round(seconds * rate) for seconds in (window, hop, margin)]
@@ -159,6 +161,7 @@ def chunked(
         aligned=True,
         counted=lambda: separate(sound),
         counted_samples=sizes[1],
+        recurrent=recurrent,
     )
 
 

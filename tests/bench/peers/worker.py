@@ -107,8 +107,7 @@ class Runner:
         from torch.utils.flop_counter import FlopCounterMode
 
         counter = FlopCounterMode(display=False)
-        # Without oneDNN an LSTM is made of products that the counter sees.
-        with torch.backends.mkldnn.flags(enabled=False), counter:
+        with torch.backends.mkldnn.flags(enabled=not self.built.recurrent), counter:
             self.built.counted()
         return counter.get_total_flops() * self.peer.rate / self.built.counted_samples
 
