@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from clients.profile import engine
-from clients.profile.server import measure as through_server
 from clients.profile.card import Card, delay, noise, report
+from clients.profile.server import measure as through_server
 from tests.clients.test_command_lines import call
 from tests.serve.running import Running
 
