@@ -40,6 +40,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("demo", "streamsep.demo.cli", "demo", "Compose a song, separate it in real time, show how well it went."),
     Command("models", "streamsep.doctor.cli", "models", "List the models that are here; import others.", group=True),
     Command("doctor", "streamsep.doctor.cli", "doctor", "Check environment, devices and speed."),
+    Command("profile", "streamsep.profile.cli", "app", "Show where every millisecond goes.", group=True),
     Command("serve", "streamsep.serve.cli", "serve", "Give stems of live streams over a WebSocket."),
     Command("evaluate", "streamsep.evaluate.cli", "evaluate", "Measure separation against true stems."),
     Command("codec", "streamsep.transcode.cli", "app", "Turn sound into tokens and back.", group=True),
