@@ -94,6 +94,15 @@ def live(
     record: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Record mixture and stems as FLAC.", show_default="no")
     ] = None,
+    osc: Annotated[
+        str | None, typer.Option(metavar="[HOST:]PORT", help="Remote control over OSC.", show_default="no")
+    ] = None,
+    midi: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Remote control by this MIDI input.", show_default="no")
+    ] = None,
+    midi_cc: Annotated[
+        list[str] | None, typer.Option(metavar="CONTROL=CC", help="CC number of a control. May be repeated.")
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="One status line a second instead of the screen.")] = False,
     json_log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append the status to FILE, one JSON object a second.")
@@ -119,6 +128,17 @@ def live(
     Without options the default input is played on the default output without its vocals. In the terminal, the arrow
     keys choose a stem and turn its gain, m mutes, s solos, p steps through the presets, q quits.
 
+    \b
+    Remote control, by OSC address and by MIDI CC:
+      /streamsep/gain/STEM   decibels, -inf to 12
+      /streamsep/fader/STEM  0 to 1, 0 dB at 0.75         CC 0-3 in the order of stems
+      /streamsep/mute/STEM   0 or 1                       CC 48-51, on from 64
+      /streamsep/solo/STEM   0 or 1                       CC 32-35, on from 64
+      /streamsep/drywet      0 (input) to 1 (stems)       CC 7
+      /streamsep/preset      a name, or a number from 0   program change
+    STEM is vocals, drums, bass or other. --osc 9000 hears this machine, 0.0.0.0:9000 others, too. --midi needs
+    pip install 'streamsep[midi]'; --midi-cc fader/vocals=21 gives a control another number.
+
     When the model is late or restarts, the aligned input stands in, softly. Latency is that of the lookahead (60 ms at
     0), --margin, and some --blocks and device buffers on top.
 
@@ -129,6 +149,7 @@ def live(
       streamsep live --virtual-cable --preset practice-bass
       streamsep live --gain vocals=-12 --record takes --plain
       streamsep live --lookahead -1 --block 256
+      streamsep live --osc 9000 --midi nanoKONTROL
     """
     from streamsep.live.gains import Gains, parse_gain
 
@@ -146,6 +167,9 @@ def live(
         "threads": threads,
         "spare": spare,
         "record": record,
+        "osc": osc,
+        "midi": midi,
+        "midi_cc": midi_cc or [],
     }
     if lookahead not in LOOKAHEADS:
         known = ", ".join(str(k) for k in LOOKAHEADS)

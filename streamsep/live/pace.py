@@ -1,6 +1,6 @@
 """When to hurry: a result was late, so the guide head alone separates for a while. Knows times; knows no model.
 
-    late ──► hurried for 2 s; late again soon after ──► 4 s, 8 s … 60 s; a minute without ──► 2 s again
+late ──► hurried for 2 s; late again soon after ──► 4 s, 8 s … 60 s; a minute without ──► 2 s again
 """
 
 from __future__ import annotations

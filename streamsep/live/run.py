@@ -22,6 +22,7 @@ from streamsep.live.report import JsonLog, plain_line
 from streamsep.live.screen import Screen
 from streamsep.live.separator import LiveSeparator
 
+_OTHER = ("preset", "record", "osc", "midi", "midi_cc", "spare")  # options that a measurement does not need
 _PICTURE = 0.1  # seconds between two pictures
 _SWITCH = 0.0005  # seconds that a thread which draws may hold up the audio callbacks
 
@@ -107,7 +108,7 @@ def loopback(input: str | None, output: str | None, settings: dict[str, Any]) ->
     """Measure and print the round trip."""
     from streamsep.live.loopback import measure
 
-    settings = {name: value for name, value in settings.items() if name not in ("preset", "record")}
+    settings = {name: value for name, value in settings.items() if name not in _OTHER}
     found = measure(input, output, settings)
     milli = 1_000 / SAMPLE_RATE
     print(f"device  {found.device * milli:7.1f} ms  measured, from output to input")
