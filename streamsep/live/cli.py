@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,8 +30,10 @@ def devices(
     from rich.table import Table
 
     from streamsep.live.devices import list_devices
+    from streamsep.live.noise import filtered
 
-    found = list_devices()
+    with filtered():
+        found = list_devices()
     if as_json:
         typer.echo(json.dumps({"devices": [asdict(device) for device in found]}, indent=2))
         return
@@ -189,15 +193,20 @@ def live(
 
     turn(Gains(preset.lower()))  # refuses what makes no sense before anything is loaded
     from streamsep.live.cable import VirtualCable
+    from streamsep.live.noise import filtered
     from streamsep.live.run import Show, loopback, play
 
+    again = None
     with contextlib.ExitStack() as stack:
+        stack.enter_context(filtered())
         if virtual_cable:
             input = input or stack.enter_context(VirtualCable()).input
         if loopback_test:
             loopback(input, output, settings)
         else:
-            play(input, output, settings, turn, Show(plain, json_log, seconds))
+            again = play(input, output, settings, turn, Show(plain, json_log, seconds))
+    if again is not None:
+        os.execv(sys.executable, [*sys.orig_argv, *again])
 
 
 def _stems(text: str | None) -> list[str]:

@@ -169,6 +169,11 @@ class LiveSeparator:
             self._recorder.stop()
         self.core.close()
 
+    @property
+    def restart(self) -> bool:
+        """A JACK server died and is back, which only another process can join: ``wait`` returns, start this one anew."""
+        return self.streams.back
+
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for ``seconds``, or until ``stop``; True when stopped."""
         return self._ending.wait(seconds)
@@ -220,6 +225,8 @@ class LiveSeparator:
                 line = check()
                 if line:
                     self._tell(line)
+            if self.streams.back:
+                self.stop()
 
     def _usage(self) -> tuple[float, float]:
         """CPU in percent of a core and resident MB, of this process and the models'."""
