@@ -171,7 +171,7 @@ class LiveSeparator:
 
     @property
     def restart(self) -> bool:
-        """A JACK server died and is back, which only another process can join: ``wait`` returns, start this one anew."""
+        """A JACK server died and is back, and only another process can join it: ``wait`` has returned, start anew."""
         return self.streams.back
 
     def wait(self, seconds: float | None = None) -> bool:
