@@ -6,12 +6,14 @@ import math
 import os
 import re
 import signal
+import sys
 import tempfile
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
+import click
 import numpy as np
 import soundfile
 import typer
@@ -19,7 +21,7 @@ import typer
 import streamsep
 from streamsep.config import LOOKAHEADS, STEMS
 from streamsep.data.compose import compose_song
-from streamsep.errors import OptionError
+from streamsep.errors import OptionError, StreamsepError
 from streamsep.live.core import ModelOptions
 from tests.live import sound_server, stage
 from tests.soak import clocks, paced
@@ -228,6 +230,18 @@ def song(
             Demand("karaoke as separate, within 0.5 dB", all(abs(row["off dB"]) <= 0.5 for row in rows)),
         ],
     )
+
+
+def main(argv: list[str]) -> int:
+    """Exit code: 1 when a demand does not hold, 2 for bad input."""
+    try:
+        app(argv, prog_name="python -m tests.soak live", standalone_mode=False)
+    except typer.Exit as end:
+        return end.exit_code
+    except (StreamsepError, click.ClickException) as error:
+        print(f"tests.soak live: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _song(path: Path | None, seconds: float = 20.0) -> paced.Sound:
