@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
-import click
 import numpy as np
 import soundfile
 import typer
@@ -38,7 +37,9 @@ Examples:
   python -m tests.soak live song --server jack --song song.flac
 """
 
-app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help=HELP, no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False
+)
 
 Model = Annotated[str, typer.Option(metavar="MODEL", help="A shipped model or the path of one.")]
 Server = Annotated[str, typer.Option(metavar="NAME", help="pulse or jack.")]
@@ -235,10 +236,10 @@ def song(
 def main(argv: list[str]) -> int:
     """Exit code: 1 when a demand does not hold, 2 for bad input."""
     try:
-        app(argv, prog_name="python -m tests.soak live", standalone_mode=False)
-    except typer.Exit as end:
-        return end.exit_code
-    except (StreamsepError, click.ClickException) as error:
+        app(argv, prog_name="python -m tests.soak live")
+    except SystemExit as end:
+        return int(end.code or 0)
+    except StreamsepError as error:
         print(f"tests.soak live: {error}", file=sys.stderr)
         return 2
     return 0
