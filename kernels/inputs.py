@@ -125,6 +125,14 @@ def _temporal_step(rand: Any, slots: int, dim: int, hidden: int, heads: int, kv_
     )
 
 
+def _paged_step(rand: Any, slots: int, dim: int, hidden: int, heads: int, kv_heads: int, window: int) -> Inputs:
+    ring = _temporal_step(rand, slots, dim, hidden, heads, kv_heads, window)
+    page = 16
+    pools = [cache.view(-1, page, *cache.shape[2:]) for cache in ring[2:4]]
+    table = torch.arange(slots * window // page).view(slots, -1)
+    return *ring[:2], *pools, table, *ring[4:]
+
+
 def _conformer_step(rand: Any, slots: int, tokens: int, dim: int, hidden: int, window: int, kernel: int) -> Inputs:
     heads, m = 4, _matrix
     weights = ConformerWeights(
@@ -188,6 +196,7 @@ _MAKERS: dict[str, Callable[..., Inputs]] = {
     "norm_qkv_rope_append": _append,
     "norm_swiglu": _norm_swiglu,
     "paged_attention": _paged_attention,
+    "paged_step": _paged_step,
     "rel_attention": _rel_attention,
     "rms_norm": _rms_norm,
     "rvq_decode": _rvq_decode,

@@ -14,6 +14,7 @@ from streamsep.config import STEMS, ModelConfig
 from streamsep.lm.depth import DepthTransformer
 from streamsep.lm.embedding import CodeTables, HistoryEmbedding
 from streamsep.lm.generate import DepthDecode, generate
+from streamsep.lm.pages import Pages
 from streamsep.lm.sampling import GREEDY, Decoding
 from streamsep.lm.temporal import TemporalTransformer
 from streamsep.streaming import State, StreamModule
@@ -58,9 +59,12 @@ class LanguageModel(StreamModule):
 
         Raises ValueError for a backend that does not serve the device.
         """
-        temporal, depth = resolve("temporal_step", device, backend), resolve("depth_decode", device, backend)
-        self.temporal.layer_step, self._depth_decode = temporal.function, depth.function
-        return str(temporal), str(depth)
+        temporal, paged, depth = (
+            resolve(op, device, backend) for op in ("temporal_step", "paged_step", "depth_decode")
+        )
+        self.temporal.layer_step, self.temporal.paged_step = temporal.function, paged.function
+        self._depth_decode = depth.function
+        return str(temporal), str(paged), str(depth)
 
     def forward(
         self,
@@ -98,11 +102,11 @@ class LanguageModel(StreamModule):
         """Latents ``[..., S, C]`` in the codec's scale and presence ``[..., S]`` → history embedding ``[..., D]``."""
         return self.embedding(latent * self.tables.scale[0], present)
 
-    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
-        """``latent`` ``[slots, S, C]``: what the last step emitted; child ``temporal``."""
+    def init_state(self, slots: int, device: torch.device | str = "cpu", pages: Pages | None = None) -> State:
+        """``latent`` ``[slots, S, C]``: what the last step emitted; child ``temporal``, over ``pages`` if given."""
         state = State(slots)
         state.add("latent", len(STEMS), self.tables.vectors.shape[-1], device=device)
-        state.nest("temporal", self.temporal.init_state(slots, device))
+        state.nest("temporal", self.temporal.init_state(slots, device, pages))
         return state
 
     @torch.no_grad()
