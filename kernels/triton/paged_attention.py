@@ -132,8 +132,8 @@ def _attend(
     top = tl.full((BLOCK_M,), float("-inf"), tl.float32)
     mass = tl.zeros((BLOCK_M,), tl.float32)
     acc = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
-    for start in range(begin, end, BLOCK_N):
-        u = start + tl.arange(0, BLOCK_N)
+    for start in range(0, end - begin, BLOCK_N):
+        u = begin + start + tl.arange(0, BLOCK_N)
         there = u < end
         pages = tl.load(table_ptr + slot * columns + (u // page) % columns, mask=there, other=0).to(tl.int64)
         cell = ((pages * page + u % page) * KV_HEADS + kv_head) * DIM

@@ -68,4 +68,4 @@ def test_error_is_that_of_torch(
     plain = _run(reference, to(layer, dtype), to(state, dtype), paged)
     ours = _run(load(op, backend), to(layer, dtype, backend), to(state, dtype, backend), paged)
     for a, b, c in zip(ours, plain, exact, strict=True):
-        assert_close_as_torch(a, b, c)
+        assert_close_as_torch(a, b, c, roundings=5)  # projections, attention, O, gate and up, down
