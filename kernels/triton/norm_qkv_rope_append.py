@@ -4,8 +4,6 @@ A program makes one head (of q, k or v) of a block of rows. Its two halves are t
 stays inside the program; what it makes goes to q, or straight into the page that the block table names.
 """
 
-# pyright: reportMissingImports=false
-
 from __future__ import annotations
 
 from typing import Any
