@@ -26,9 +26,29 @@ class Machine(RuleBasedStateMachine):
         self.world.join(kind, number)
 
     @precondition(lambda self: self.world.players)
-    @rule(index=st.integers(0, 7), what=st.sampled_from(["leave", "pause", "park", "resume", "resume", "move"]))
-    def change(self, index: int, what: str) -> None:
-        getattr(self.world, what)(self._some(index))
+    @rule(index=st.integers(0, 7))
+    def leave(self, index: int) -> None:
+        self.world.leave(self._some(index))
+
+    @precondition(lambda self: self.world.players)
+    @rule(index=st.integers(0, 7))
+    def pause(self, index: int) -> None:
+        self.world.pause(self._some(index))
+
+    @precondition(lambda self: self.world.players)
+    @rule(index=st.integers(0, 7))
+    def park(self, index: int) -> None:
+        self.world.park(self._some(index))
+
+    @precondition(lambda self: self.world.players)
+    @rule(index=st.integers(0, 7))
+    def resume(self, index: int) -> None:
+        self.world.resume(self._some(index))
+
+    @precondition(lambda self: self.world.players)
+    @rule(index=st.integers(0, 7))
+    def move(self, index: int) -> None:
+        self.world.move(self._some(index))
 
     @precondition(lambda self: self.world.players)
     @rule(choice=st.integers(1, 255))
@@ -41,8 +61,8 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=150,
-    stateful_step_count=100,
+    max_examples=60,
+    stateful_step_count=200,
     deadline=None,
     derandomize=True,
     database=None,

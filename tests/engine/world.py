@@ -12,7 +12,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 
 from streamsep.engine.batch import Batch
 from streamsep.engine.memory import Footprint
@@ -171,30 +170,25 @@ class World:
         for player in self.players.values():
             assert not player.wrong
         pool, pages = self.scheduler.pool, self.scheduler.pool.pages
+        store = np.stack([pages._keys.numpy(), pages._values.numpy()])  # [2, layers, pages, rows, heads, head_dim]
         owned: list[int] = []
         for batch in self.scheduler._batches.values():
             slots = batch._slots
             temporal = slots.state.child("net").child("lm").child("temporal")
             assert isinstance(temporal, PagedState)
+            positions, tables = temporal["position"].tolist(), temporal.table.tolist()
             for slot in range(slots.count):
                 mine = pool.owned((slots, slot))
-                assert temporal.table[slot].tolist() == (mine or [NOBODY] * pages.ring)
+                assert tables[slot] == (mine or [NOBODY] * pages.ring)
                 assert bool(mine) == (slot in slots.taken)
                 owned += mine
                 if mine:
-                    self._check_rows(mine, int(temporal["position"][slot]))
+                    _check_rows(store[:, :, mine], positions[slot])
         assert len(owned) == len(set(owned)) and NOBODY not in owned
         assert pool.free + len(owned) == pages.count
         free = sorted(set(range(pages.count + 1)) - set(owned))
-        assert torch.stack([pages._keys[:, free], pages._values[:, free]]).isnan().all()
+        assert np.isnan(store[:, :, free]).all()
         assert len(owned) == pages.ring * sum(self._slot(name) is not None for name in self.players)
-
-    def _check_rows(self, mine: list[int], position: int) -> None:
-        """What was written is finite, the rest is nobody's leavings: poison, or a parked stream's zeros."""
-        pages = self.scheduler.pool.pages
-        rows = torch.stack([pages._keys[:, mine], pages._values[:, mine]]).flatten(2, 3)
-        written = min(position, SMALL.lm.window)
-        assert rows[:, :, :written].isfinite().all() and not rows[:, :, written:].nan_to_num(0).any()
 
     def _slot(self, name: str) -> int | None:
         return self.scheduler._sessions[name].slot
@@ -202,3 +196,10 @@ class World:
     def _name(self) -> str:
         self._names += 1
         return f"session {self._names}"
+
+
+def _check_rows(store: Sound, position: int) -> None:
+    """What was written is finite, the rest is nobody's leavings: poison, or the zeros of a parked stream."""
+    rows = store.reshape(*store.shape[:2], -1, *store.shape[-2:])
+    written = min(position, SMALL.lm.window)
+    assert np.isfinite(rows[:, :, :written]).all() and not np.nan_to_num(rows[:, :, written:]).any()
