@@ -148,7 +148,7 @@ def main(
     rate: Annotated[int, typer.Option(metavar="HZ", help="Sample rate of the made sound.")] = 48_000,
     song: Annotated[Path | None, typer.Option(metavar="FILE", help="Sound to play.", show_default="made")] = None,
     lookahead: Annotated[int, typer.Option(metavar="K", help="Frames of 40 ms heard ahead: -1, 0, 1 or 2.")] = 0,
-    format: Annotated[str, typer.Option(metavar="FORMAT", help="f32le or s16le.")] = "s16le",
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="s16le, f32le or opus.")] = "s16le",
     token: Annotated[str | None, typer.Option(envvar="STREAMSEP_TOKEN", help="Token of the server.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable object, nothing else.")] = False,
 ) -> None:

@@ -31,7 +31,7 @@ class Resolved:
 
 # In order of preference.
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
-    Implementation("depth_step", "numba", "kernels.numba.depth_step", ("cpu",)),
+    Implementation("depth_decode", "numba", "kernels.numba.depth_decode", ("cpu",)),
     Implementation("temporal_step", "numba", "kernels.numba.temporal_step", ("cpu",)),
     Implementation("paged_step", "numba", "kernels.numba.paged_step", ("cpu",)),
     Implementation("paged_step", "reference", "kernels.reference.paged_step", ("cpu", "cuda")),
@@ -40,7 +40,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Implementation("band_energies", "numba", "kernels.numba.band_energies", ("cpu",)),
     Implementation("band_energies", "reference", "kernels.reference.band_energies", ("cpu", "cuda")),
     Implementation("temporal_step", "reference", "kernels.reference.temporal_step", ("cpu", "cuda")),
-    Implementation("depth_step", "reference", "kernels.reference.depth_step", ("cpu", "cuda")),
+    Implementation("depth_decode", "reference", "kernels.reference.depth_decode", ("cpu", "cuda")),
 )
 
 
@@ -48,7 +48,7 @@ def resolve(op: str, device: str, backend: str = "auto") -> Resolved:
     """Choose an implementation once; there is no later fallback.
 
     Args:
-        op: e.g. ``depth_step``.
+        op: e.g. ``depth_decode``.
         device: ``cpu`` or ``cuda``.
         backend: a backend's name, or ``auto`` for the preferred one on the device.
 

@@ -41,7 +41,7 @@ def conformer_step(
 
 @jit
 def _opened(rows: Any, norm: Any, weight: Any) -> Any:
-    """rmsnorm(rows) · weightᵀ."""
+    """rms_norm(rows) · weightᵀ."""
     normed = np.empty_like(rows)
     norm_rows(rows, norm, normed)
     y = np.zeros((rows.shape[0], weight.shape[0]), dtype=np.float32)

@@ -21,7 +21,7 @@ def array(tensor: Tensor) -> Any:
 
 @jit
 def norm_rows(x: Any, weight: Any, y: Any) -> None:
-    """y = rmsnorm(x) · weight: x and y ``[M, D]``, weight ``[D]``."""
+    """y = rms_norm(x) · weight: x and y ``[M, D]``, weight ``[D]``."""
     one = np.float32(1)
     for r in range(x.shape[0]):
         total = np.float32(0)
@@ -45,7 +45,7 @@ def swiglu_rows(gate_up: Any, y: Any) -> None:
 
 @jit
 def mlp_rows(x: Any, norm: Any, gate_up: Any, down: Any) -> None:
-    """x += swiglu(rmsnorm(x) · gate_upᵀ) · downᵀ, x ``[M, D]`` in place."""
+    """x += swiglu(rms_norm(x) · gate_upᵀ) · downᵀ, x ``[M, D]`` in place."""
     normed = np.empty_like(x)
     norm_rows(x, norm, normed)
     opened = np.zeros((x.shape[0], gate_up.shape[0]), dtype=np.float32)

@@ -110,6 +110,9 @@ def live(
         str, typer.Option(metavar="HOW", help="fused, soft, hard or guide; guide is the cheapest to compute.")
     ] = "fused",
     threads: Annotated[int, typer.Option(metavar="N", help="Threads of the model.")] = 1,
+    spare: Annotated[
+        bool, typer.Option("--spare/--no-spare", help="Keep a second model process loaded, should the first one die.")
+    ] = True,
 ) -> None:
     """Separate what comes in while it plays: karaoke from line-in to loudspeaker.
 
@@ -141,6 +144,7 @@ def live(
         "device": device.lower(),
         "decode": decode.lower(),
         "threads": threads,
+        "spare": spare,
         "record": record,
     }
     if lookahead not in LOOKAHEADS:

@@ -23,6 +23,7 @@ from streamsep.live.screen import Screen
 from streamsep.live.separator import LiveSeparator
 
 _PICTURE = 0.1  # seconds between two pictures
+_SWITCH = 0.0005  # seconds that a thread which draws may hold up the audio callbacks
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def play(
     console = Console(highlight=False)
     log = JsonLog(show.log) if show.log else None
     with contextlib.ExitStack() as stack:
+        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(_SWITCH)
         if log:
             stack.callback(log.close)
         separator = LiveSeparator(input, output, **settings, tell=messages.append)

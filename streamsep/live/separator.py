@@ -43,6 +43,7 @@ class Snapshot:
     fill: float  # what waits between input and output
     drift_ppm: float
     late: int  # results that came behind the playhead
+    hurried: int  # frames that the guide head alone separated, after a late one
     fallbacks: int  # gaps that the mixture filled
     fallback_seconds: float
     underruns: int
@@ -75,6 +76,7 @@ class LiveSeparator:
         margin: milliseconds that a frame may take to compute before the mixture fills the gap.
         in_channels, out_channels: such as "3,4".
         model, device, decode, threads: as in ``streamsep.load``.
+        spare: keep a second model process loaded, which takes over when the first one dies.
         record: a folder for recordings.
         tell: gets one line for everything worth knowing; standard error when None.
 
@@ -99,6 +101,7 @@ class LiveSeparator:
         device: str = "cpu",
         decode: str = "fused",
         threads: int = 1,
+        spare: bool = True,
         record: str | Path | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
@@ -107,7 +110,7 @@ class LiveSeparator:
         if not 0 <= margin <= 1_000:
             raise OptionError(f"a margin of {margin:g} ms is out of range; give 0 to 1000.")
         self.gains = Gains(preset)
-        self._options = ModelOptions(model, device, decode, lookahead, threads, margin)
+        self._options = ModelOptions(model, device, decode, lookahead, threads, margin, spare)
         self._devices = DeviceOptions(input, output, in_channels, out_channels, block, duplex)
         self._record = None if record is None else Path(record)
         self._tell = tell or (lambda line: print(f"streamsep: {line}", file=sys.stderr))
@@ -180,6 +183,7 @@ class LiveSeparator:
             fill=1_000 * mixer.fill / SAMPLE_RATE,
             drift_ppm=1e6 * core.correction,
             late=core.status.get("late"),
+            hurried=core.status.get("hurried"),
             fallbacks=mixer.counts.fallbacks,
             fallback_seconds=mixer.counts.fallback_samples / SAMPLE_RATE,
             underruns=mixer.counts.underruns,
@@ -200,9 +204,9 @@ class LiveSeparator:
                     self._tell(line)
 
     def _usage(self) -> tuple[float, float]:
-        """CPU in percent of a core and resident MB, of this process and the model's."""
+        """CPU in percent of a core and resident MB, of this process and the models'."""
         cpu = memory = 0.0
-        wanted = [psutil.Process().pid, *([self.core.supervisor.pid] if self.core.supervisor.pid else [])]
+        wanted = [psutil.Process().pid, *self.core.supervisor.pids]
         self._processes = {pid: self._processes[pid] for pid in wanted if pid in self._processes}
         for pid in wanted:
             try:

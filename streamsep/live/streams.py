@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,11 +15,14 @@ from streamsep.audio.files import MAX_RATE, MIN_RATE
 from streamsep.config import SAMPLE_RATE
 from streamsep.errors import DeviceError
 from streamsep.live.core import Format
-from streamsep.live.devices import Device, find_device, list_devices, parse_channels, portaudio
+from streamsep.live.devices import Device, find_device, list_devices, parse_channels, portaudio, rescan
+from streamsep.live.priority import audio_thread, starting_audio
 
 Sound = NDArray[np.float32]
 _LOST = 1.5  # seconds without a callback after which a device counts as gone
+_FIRST = 5.0  # seconds after opening in which sound servers may still be waking up
 _RETRY = 1.0  # seconds between two looks for it
+_COMMON = {"dtype": "float32", "latency": "low"}
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class Target(Protocol):
     def open(self, format: Format) -> None: ...
     def capture(self, block: Sound, now: float) -> None: ...
     def play(self, count: int, now: float) -> Sound: ...
+    def slip(self, now: float) -> None: ...
 
 
 class Streams:
@@ -108,8 +113,9 @@ class Streams:
         self._core, self._options = core, options
         self._streams: list[Any] = []
         self._seen = (0, 0)
-        self._seen_at = self._tried_at = 0.0
+        self._seen_at = self._opened_at = self._tried_at = 0.0
         self.plan = plan(options, model_rates(list_devices()))
+        self._threads: set[int] = set()  # that have been made urgent
         self.paused = False
         self.xruns = 0
 
@@ -118,48 +124,17 @@ class Streams:
         sound = portaudio()
         format = self.plan.format
         self._core.open(format)
-        common = {"dtype": "float32", "latency": "low"}
-        in_count, out_count = max(format.in_channels) + 1, max(format.out_channels) + 1
-        source, target = self.plan.input, self.plan.output
+        self._threads.clear()
         try:
-            if self.plan.duplex:
-                stream = sound.Stream(
-                    samplerate=format.in_rate,
-                    blocksize=format.block,
-                    device=(source.index, target.index),
-                    channels=(in_count, out_count),
-                    callback=self._both,
-                    **common,
-                )
-                self._streams = [stream]
-            else:
-                in_block = round(format.block * format.in_rate / format.out_rate)
-                self._streams = [
-                    sound.InputStream(
-                        samplerate=format.in_rate,
-                        blocksize=in_block,
-                        device=source.index,
-                        channels=in_count,
-                        callback=self._heard,
-                        **common,
-                    )
-                ]
-                self._streams.append(
-                    sound.OutputStream(
-                        samplerate=format.out_rate,
-                        blocksize=format.block,
-                        device=target.index,
-                        channels=out_count,
-                        callback=self._plays,
-                        **common,
-                    )
-                )
-            for stream in self._streams:
-                stream.start()
+            with starting_audio():
+                self._streams = self._duplex(sound) if self.plan.duplex else self._pair(sound)
+                for stream in self._streams:
+                    stream.start()
         except (sound.PortAudioError, ValueError) as error:
             self.close()
             raise DeviceError(_explain(str(error), self.plan)) from error
         self._seen, self._seen_at = (0, 0), time.monotonic()
+        self._opened_at = self._seen_at
         self.paused = False
 
     @property
@@ -188,7 +163,7 @@ class Streams:
         if all(new > old for new, old in zip(seen, self._seen, strict=True)):
             self._seen, self._seen_at = seen, now
         dead = any(not stream.active for stream in self._streams)
-        if not dead and now - self._seen_at < _LOST:
+        if not dead and now - self._seen_at < (_LOST if now - self._opened_at > _FIRST else _FIRST):
             return None
         silent = "input" if seen[0] == self._seen[0] else "output"
         name = (self.plan.input if silent == "input" else self.plan.output).name
@@ -224,30 +199,71 @@ class Streams:
             given.duplex,
         )
 
+    def _duplex(self, sound: Any) -> list[Any]:
+        format, (inputs, outputs) = self.plan.format, self._counts()
+        return [
+            sound.Stream(
+                samplerate=format.in_rate,
+                blocksize=format.block,
+                device=(self.plan.input.index, self.plan.output.index),
+                channels=(inputs, outputs),
+                callback=self._both,
+                **_COMMON,
+            )
+        ]
+
+    def _pair(self, sound: Any) -> list[Any]:
+        format, (inputs, outputs) = self.plan.format, self._counts()
+        heard = sound.InputStream(
+            samplerate=format.in_rate,
+            blocksize=round(format.block * format.in_rate / format.out_rate),
+            device=self.plan.input.index,
+            channels=inputs,
+            callback=self._heard,
+            **_COMMON,
+        )
+        try:
+            plays = sound.OutputStream(
+                samplerate=format.out_rate,
+                blocksize=format.block,
+                device=self.plan.output.index,
+                channels=outputs,
+                callback=self._plays,
+                **_COMMON,
+            )
+        except Exception:
+            heard.close(ignore_errors=True)
+            raise
+        return [heard, plays]
+
+    def _counts(self) -> tuple[int, int]:
+        """Channels to open: up to the highest that is used."""
+        return max(self.plan.format.in_channels) + 1, max(self.plan.format.out_channels) + 1
+
     def _both(self, heard: Any, out: Any, count: int, times: Any, status: Any) -> None:
         self._heard(heard, count, times, status)
         self._plays(out, count, times, 0)
 
     def _heard(self, heard: Any, count: int, times: Any, status: Any) -> None:
+        self._urgent()
         if status:
-            self.xruns += 1
+            self._slipped()
         self._core.capture(heard, time.perf_counter())
 
     def _plays(self, out: Any, count: int, times: Any, status: Any) -> None:
+        self._urgent()
         if status:
-            self.xruns += 1
+            self._slipped()
         out[:] = self._core.play(count, time.perf_counter())
 
+    def _slipped(self) -> None:
+        self.xruns += 1
+        self._core.slip(time.perf_counter())
 
-def rescan() -> None:
-    """Let PortAudio look for devices anew: its list is that of the time when it was loaded."""
-    sound = portaudio()
-    with contextlib.suppress(sound.PortAudioError):
-        sound._terminate()
-    try:
-        sound._initialize()
-    except sound.PortAudioError as error:
-        raise DeviceError(f"PortAudio does not start again: {error}.") from error
+    def _urgent(self) -> None:
+        if threading.get_ident() not in self._threads:
+            self._threads.add(threading.get_ident())
+            audio_thread()
 
 
 def _full(device: Device) -> bool:
