@@ -23,8 +23,8 @@ from streamsep.engine.levels import Level
 from streamsep.engine.memory import Footprint
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Parked
-from streamsep.engine.runner import MASK
-from streamsep.errors import CapacityError
+from streamsep.engine.runner import MASK, RENDERS
+from streamsep.errors import CapacityError, ParkedError
 from streamsep.lm.pages import Pages
 from streamsep.model.net import FUSED, Net
 
@@ -164,6 +164,8 @@ class Scheduler:
         if name in self._sessions:
             raise ValueError(f"there is a session {name}")
         render = parked.facts.render
+        if render not in RENDERS:
+            raise ParkedError(f"what was parked is damaged: there is no render '{render}'.")
         batch = self._batch(render)
         self._sessions[name] = _Session(source, render, self._placed(render, lambda: batch.load(parked)))
 
@@ -250,8 +252,9 @@ class Scheduler:
                 idle = [
                     (session.paused, name)
                     for name, session in self._sessions.items()
-                    if session.paused is not None and session.slot is not None
-                    if not full or session.render == render
+                    if session.paused is not None
+                    and session.slot is not None
+                    and (session.render == render or not full)
                 ]
                 if not idle:
                     raise
