@@ -12,7 +12,6 @@ from streamsep.engine.batch import Batch
 from streamsep.engine.deadlines import Limits
 from streamsep.engine.levels import Level
 from streamsep.engine.runner import MASK
-from streamsep.engine.runner import MASK
 from streamsep.engine.scheduler import Scheduler as Engine
 from streamsep.engine.separator import Separator
 from streamsep.serve.traffic import Change, Event, Failed, Round, Spec
