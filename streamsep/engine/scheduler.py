@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
 
+from streamsep.config import FRAME
 from streamsep.engine.batch import Batch, Sound
 from streamsep.engine.deadlines import Deadlines, Limits
 from streamsep.engine.levels import Level
@@ -103,6 +105,13 @@ class Scheduler:
         self._sessions: dict[str, _Session] = {}
         self._batches: dict[str, Batch] = {}  # by render, made when first asked for
         self._waited: dict[str, int] = {}  # ticks that a session which is not live has been passed over
+
+    def prepare(self, render: str) -> None:
+        """Make the places of a render, which are else made when the first session asks for them, and touch them."""
+        batch = self._batch(render)
+        slot = batch.open(0)
+        batch.tick({slot: np.zeros((2, FRAME), np.float32)})
+        batch.close(slot)
 
     def join(self, name: str, source: Source, render: str = MASK, seed: int | None = None) -> None:
         """Raises CapacityError when there is no place, nor anybody paused who could make one."""

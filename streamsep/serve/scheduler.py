@@ -20,16 +20,12 @@ from streamsep.serve.voice import PATIENCE, Voice
 _WARM, _MEASURED = 25, 15  # frames
 
 
-_WARM, _MEASURED = 25, 15  # frames
-
-
 class Scheduler:
     """``slots`` sessions at most. ``command`` takes what the server asks, ``round`` computes what is due."""
 
     def __init__(self, separator: Separator, slots: int, exact: bool = False, hurry: bool = True) -> None:
         limits = Limits(patience=PATIENCE) if hurry else None
         self._engine = Engine(separator.net, slots, separator.decode, exact, limits)
-        self._engine.prepare(MASK)  # nobody's first frame waits for it
         self._voices: dict[str, Voice] = {}
         self._engine.prepare(MASK)  # the usual render's places are there before anybody comes
         self._told: dict[str, list[Event]] = {}
