@@ -67,7 +67,5 @@ class Watch:
         if hurrying == before:
             return None
         if hurrying:
-            return (
-                "The machine is busy: for a while the guide head alone separates, several times as fast."
-            )
+            return "The machine is busy: for a while the guide head alone separates, several times as fast."
         return "The whole model separates again."

@@ -70,7 +70,7 @@ def test_the_loudspeaker_gives_the_song_and_then_the_song_without_its_singer(
         "--decode",
         "guide",
         "--margin",
-        "500",
+        "1000",
         "--osc",
         str(port),
         "--no-spare",
