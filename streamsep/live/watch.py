@@ -25,13 +25,16 @@ class Watch:
         self._filled, self._hurried = self._counts()
         self._first = core.margin
         self._said = -_AGAIN
+        self._restarts = core.supervisor.restarts
         self._excused = False  # the model was away in this span
         self._hurrying = False
 
     def check(self, now: float | None = None) -> str | None:
         """One line when something was done or should be. ``now``: of ``time.monotonic``."""
         now = time.monotonic() if now is None else now
-        self._excused = self._excused or not self._core.supervisor.ready
+        supervisor = self._core.supervisor
+        self._excused = self._excused or not supervisor.ready or supervisor.restarts != self._restarts
+        self._restarts = supervisor.restarts
         if now - self._at < _SPAN:
             return None
         filled, hurried = self._counts()

@@ -61,4 +61,7 @@ def test_a_model_that_is_away_is_no_slow_machine(days: Days) -> None:
     assert days.watch.check(days.now) is None
     days.core.status.set_state(0, READY)
     assert days.span(4.0) is None
+    days.core.supervisor.restarts += 1  # a spare took over
+    assert days.watch.check(days.now) is None
+    assert days.span(0.5) is None
     assert days.core.margin == ModelOptions.margin
