@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from streamsep.ablate.measure import SongMeasures, SongMeter
 from streamsep.ablate.report import report
 from streamsep.ablate.training import train_variants
 from streamsep.ablate.variants import BASE
 from streamsep.errors import AudioError, OptionError
-from streamsep.evaluate.songs import find_songs, load_song
+from streamsep.evaluate.songs import TrueStems, find_songs, load_song
 from streamsep.train.run import TrainOptions
 
 Log = Callable[[str], None]
+_TOGETHER = 6  # songs measured at a time: their segments are written side by side
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,15 @@ def ablate(options: AblateOptions, log: Log = print) -> dict[str, Any]:
     meter = SongMeter(nets.net(BASE))
     measured: list[dict[str, SongMeasures]] = []
     failures: list[str] = []
-    for number, folder in enumerate(folders):
-        try:
-            with torch.random.fork_rng(devices=[]):
-                measured.append(meter(load_song(folder, options.seconds), by_name))
-            log(f"measured {number + 1}/{len(folders)}  {folder.name}")
-        except AudioError as error:
-            failures.append(str(error))
+    for start in range(0, len(folders), _TOGETHER):
+        songs: list[TrueStems] = []
+        for folder in folders[start : start + _TOGETHER]:
+            try:
+                songs.append(load_song(folder, options.seconds))
+            except AudioError as error:
+                failures.append(str(error))
+        measured += meter(songs, by_name) if songs else []
+        log(f"measured {len(measured)} of {len(folders)} songs")
     if not measured:
         raise OptionError(f"no song in '{options.test}' could be measured: {'; '.join(failures)}")
     return {**report(measured), "failures": failures}

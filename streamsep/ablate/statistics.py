@@ -47,7 +47,7 @@ def difference(variant: Sequence[Value], base: Sequence[Value]) -> Difference | 
     if found is None:
         return None
     gaps = np.array([a - b for a, b in pairs])
-    p = float(wilcoxon(gaps).pvalue) if np.any(gaps) else 1.0
+    p = float(np.asarray(wilcoxon(gaps))[1]) if np.any(gaps) else 1.0
     return Difference(found.mean, found.deviation, found.songs, p)
 
 

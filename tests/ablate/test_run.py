@@ -17,7 +17,6 @@ from streamsep.ablate.training import train_variants
 from streamsep.codec.model import Codec
 from streamsep.errors import OptionError
 from streamsep.evaluate.songs import TrueStems
-from streamsep.train.batches import spectra
 from streamsep.train.paper import PaperStage
 from streamsep.train.recipe import load_recipe
 from streamsep.train.run import TrainOptions
@@ -70,22 +69,35 @@ def test_true_tokens_are_told_right_by_who_writes_them(small_recipe: Path, monke
     stems[2] = 0  # no bass
     song = TrueStems("song", stems, stems.sum(0))
     meter = SongMeter(base)
-    found = meter(song, {"paper": base, "acoustic": nets.net("acoustic")})
+    (found,) = meter([song], {"paper": base, "acoustic": nets.net("acoustic")})
     assert found["paper"].improvement["bass"] is None and found["paper"].improvement["mean"] is not None
     assert found["acoustic"].accuracy["semantic"] is None and found["acoustic"].nll["semantic"] is None
     for value in (found["paper"].accuracy["semantic"], found["acoustic"].accuracy["acoustic"]):
         assert value is not None and 0 <= value < 1
 
-    with torch.no_grad():
-        cut = meter._cut(spectra(torch.from_numpy(stems[None, ..., : 22 * 1_920]), meter._stft))
+    codes = meter._hear(song).codes
 
     def tell(mixture: Tensor) -> tuple[Tensor, Tensor, None]:
-        return cut.codes, base.vectors(cut.codes), None
+        return codes, base.vectors(codes), None
 
     monkeypatch.setattr(base, "separate", tell)
-    right = meter(song, {"paper": base})["paper"]
+    right = meter([song], {"paper": base})[0]["paper"]
     assert right.accuracy == {"semantic": 1.0, "acoustic": 1.0}
     assert right.improvement == right.ceiling
+
+
+def test_songs_measured_together_are_as_alone(small_recipe: Path) -> None:
+    net = nets_of(small_recipe).eval().net("paper")
+    songs = []
+    for seed, seconds in ((1, 1.0), (2, 1.7)):
+        stems = np.stack([tune(seconds, 48_000, seed=seed + stem) for stem in range(4)])
+        songs.append(TrueStems(f"song {seed}", stems, stems.sum(0)))
+    meter = SongMeter(net)
+    together = meter(songs, {"paper": net})
+    for song, found in zip(songs, together, strict=True):
+        (alone,) = meter([song], {"paper": net})
+        assert found["paper"].improvement == pytest.approx(alone["paper"].improvement, abs=0.01)
+        assert found["paper"].nll == pytest.approx(alone["paper"].nll, abs=1e-3)
 
 
 def test_an_ablation_from_pool_to_table(
