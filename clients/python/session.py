@@ -43,6 +43,7 @@ Notice = Callable[[str], None]
 
 ALIVE = 15.0  # seconds of silence after which the server is told that somebody is here
 ACK = 0.5  # seconds of stems between two acks
+FRESH = 0.2  # seconds of live sound with which a new session begins when the old one is gone
 MOST = 1 << 16  # samples in one audio message
 BACKOFF = (0.25, 5.0)  # seconds between attempts: at first, and at most
 _FADERS = ("gains", "mute", "solo")
@@ -195,7 +196,7 @@ class Session:
         self._journal.sound(block.shape[1], encode_samples(block, raw_format(self.hello.format)))
         self._change()
         if self.hello.live:
-            self.lost += self._journal.drop_before(self._journal.position - 2 * self.ready.window)
+            self._journal.drop_before(self._journal.position - 2 * self.ready.window)
             await asyncio.sleep(0)
         else:
             while self._journal.position - self.position > self.ready.window:
@@ -304,9 +305,13 @@ class Session:
         return replace(self.hello, **known)
 
     def _begin_anew(self) -> None:
+        if self.hello.live:  # what is older would come too late
+            self._journal.drop_before(self._journal.position - round(FRESH * self.hello.rate))
         self._base = self._journal.start
         self.restarts += 1
-        self._notice(f"the model begins anew at sample {self._base}.")
+        lost = max(0, self._base - self.position)
+        said = f"{lost} samples ({lost / self.hello.rate:.1f} s) are lost" if lost else "no samples are lost"
+        self._notice(f"the model begins anew at sample {self._base}; {said}.")
 
     async def _speak(self, wire: Wire) -> None:
         while True:
@@ -340,6 +345,7 @@ class Session:
             elif isinstance(message, Error):
                 if message.fatal:
                     raise ServerError(message)
+                self.lost += message.lost or 0  # silence stood in for them
                 self._notice(f"the server says: {message.sentence}")
 
     async def _stems(self, message: Stems, sound: dict[str, Samples]) -> None:

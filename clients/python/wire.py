@@ -58,16 +58,10 @@ class Wire:
             raise ClientError(f"no server at {url}: {error}.") from error
         wire = cls(socket, hello)
         try:
-            async with asyncio.timeout(10):
-                await wire.tell(hello)
-                answer = await wire.hear()
-        except (ConnectionClosed, TimeoutError, ProtocolError) as error:
-            raise ClientError(f"{url} does not answer like a streamsep server: {error}.") from error
-        if isinstance(answer, Error):
-            raise ServerError(answer)
-        if not isinstance(answer, Ready):
-            raise ClientError(f"{url} answered '{answer.kind}' instead of 'ready'.")
-        return wire, answer
+            return wire, await wire._greeted(url)
+        except BaseException:
+            wire.abort()
+            raise
 
     async def tell(self, message: Message) -> None:
         await self._socket.send(encode(message))
@@ -106,6 +100,19 @@ class Wire:
     async def close(self) -> None:
         await self.tell(Bye("done"))
         await self._socket.close()
+
+    async def _greeted(self, url: str) -> Ready:
+        try:
+            async with asyncio.timeout(10):
+                await self.tell(self._hello)
+                answer = await self.hear()
+        except (ConnectionClosed, TimeoutError, ProtocolError) as error:
+            raise ClientError(f"{url} does not answer like a streamsep server: {error}.") from error
+        if isinstance(answer, Error):
+            raise ServerError(answer)
+        if not isinstance(answer, Ready):
+            raise ClientError(f"{url} answered '{answer.kind}' instead of 'ready'.")
+        return answer
 
     async def _packets(self, packets: list[Packet]) -> None:
         for packet in packets:

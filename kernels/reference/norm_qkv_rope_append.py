@@ -2,7 +2,7 @@
 
     q, k, v = split(rms_norm(x) · qkvᵀ);   q, k = rope(q), rope(k);   pages[position + t] = k, v      for t < length
 
-Positions are integers and so is RoPE's phase (`kernels.reference.rope`); where a position lies: `kernels.reference.pages`.
+RoPE's phase is an integer (`kernels.reference.rope`); where a position lies: `kernels.reference.pages`.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ class Servo:
     """``update`` with the distance to where the playhead should be; the result is how much faster to play.
 
     Positive when ``distance`` (samples, positive: too much is waiting) must shrink; |result| ≤ 500 ppm. The distance
-    after the first seconds is kept from then on, not corrected: while two devices share one clock, the result is exactly 0,
-    and their sound passes through untouched.
+    after the first seconds is kept from then on, not corrected: while two devices share one clock, the result is
+    exactly 0, and their sound passes through untouched.
     """
 
     def __init__(self) -> None:

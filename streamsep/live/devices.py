@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import difflib
 import functools
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +74,21 @@ def rescan() -> None:
         sound._initialize()
     except sound.PortAudioError as error:
         raise DeviceError(f"PortAudio does not start again: {error}.") from error
+
+
+def forget_portaudio() -> None:
+    """Let this process end without PortAudio's consent: it waits for what will not come."""
+    atexit.unregister(portaudio()._exit_handler)
+
+
+def devices_elsewhere() -> tuple[Device, ...]:
+    """``list_devices`` of a process of its own, for one whose PortAudio is stuck. Raises DeviceError."""
+    command = [sys.executable, "-m", "streamsep", "devices", "--json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        return tuple(Device(**device) for device in json.loads(done.stdout)["devices"])
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise DeviceError(f"the devices cannot be listed: {error}.") from error
 
 
 def list_devices() -> tuple[Device, ...]:

@@ -18,9 +18,9 @@ class Status:
     """Integers by name, one writer each.
 
     Of the parent: ``active`` (slot of the model process whose turn it is, 0 or 1; the other one is a spare), ``stop``
-    (1: end), ``playhead`` (position that is heard next). Of the active process: ``latency`` (samples), ``late`` (results
-    behind the playhead), ``hurried`` (frames that the guide head alone separated), ``skips`` (jumps over a backlog),
-    ``ticks`` (results), and the last 512 computing times and ages. Of each process: its state.
+    (1: end), ``playhead`` (position that is heard next). Of the active process: ``latency`` (samples), ``late``
+    (results behind the playhead), ``hurried`` (frames that the guide head alone separated), ``skips`` (jumps over a
+    backlog), ``ticks`` (results), and the last 512 computing times and ages. Of each process: its state.
     """
 
     def __init__(self, memory: SharedMemory, owner: bool) -> None:

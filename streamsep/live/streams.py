@@ -15,12 +15,22 @@ from streamsep.audio.files import MAX_RATE, MIN_RATE
 from streamsep.config import SAMPLE_RATE
 from streamsep.errors import DeviceError
 from streamsep.live.core import Format
-from streamsep.live.devices import Device, find_device, list_devices, parse_channels, portaudio, rescan
+from streamsep.live.devices import (
+    Device,
+    devices_elsewhere,
+    find_device,
+    forget_portaudio,
+    list_devices,
+    parse_channels,
+    portaudio,
+    rescan,
+)
 from streamsep.live.priority import audio_thread, starting_audio
 
 Sound = NDArray[np.float32]
 _LOST = 1.5  # seconds without a callback after which a device counts as gone
 _FIRST = 5.0  # seconds after opening in which sound servers may still be waking up
+_CLOSING = 3.0  # seconds that PortAudio has to close streams
 _RETRY = 1.0  # seconds between two looks for it
 _COMMON = {"dtype": "float32", "latency": "low"}
 
@@ -106,7 +116,8 @@ class Target(Protocol):
 class Streams:
     """Open devices that call ``core``. ``check`` now and then: it notices a device that is gone, and reopens it.
 
-    ``xruns`` counts what PortAudio reports: input lost or output late.
+    ``xruns`` counts what PortAudio reports: input lost or output late. ``stuck``: PortAudio does not let go of a server
+    that died (JACK), so only another process can go on; ``back``: it could.
     """
 
     def __init__(self, core: Target, options: DeviceOptions) -> None:
@@ -116,7 +127,7 @@ class Streams:
         self._seen_at = self._opened_at = self._tried_at = 0.0
         self.plan = plan(options, model_rates(list_devices()))
         self._threads: set[int] = set()  # that have been made urgent
-        self.paused = False
+        self.paused = self.stuck = self.back = False
         self.xruns = 0
 
     def open(self) -> None:
@@ -158,7 +169,7 @@ class Streams:
             if now - self._tried_at < _RETRY:
                 return None
             self._tried_at = now
-            return self._resume()
+            return self._wait_for_another() if self.stuck else self._resume()
         seen = self._core.callbacks
         if all(new > old for new, old in zip(seen, self._seen, strict=True)):
             self._seen, self._seen_at = seen, now
@@ -172,11 +183,14 @@ class Streams:
         return f"paused: the {silent} '{name}' is gone; the sound goes on when it is back."
 
     def close(self) -> None:
-        for stream in self._streams:
-            with contextlib.suppress(Exception):  # of a device that is gone, PortAudio may say anything
-                stream.abort(ignore_errors=True)
-                stream.close(ignore_errors=True)
-        self._streams = []
+        """A stream that does not let itself be closed makes this ``stuck``."""
+        streams, self._streams = self._streams, []
+        closing = threading.Thread(target=_close, args=(streams,), name="streamsep-close", daemon=True)
+        closing.start()
+        closing.join(_CLOSING)
+        if closing.is_alive():
+            self.stuck = True
+            forget_portaudio()
 
     def _resume(self) -> str | None:
         try:
@@ -186,6 +200,17 @@ class Streams:
         except DeviceError:
             return None
         return f"resumed: '{self.plan.input.name}' to '{self.plan.output.name}'."
+
+    def _wait_for_another(self) -> str | None:
+        """PortAudio waits for a server that is dead, and this process cannot have another PortAudio."""
+        if self.back:
+            return None
+        try:
+            plan(self._named(), devices_elsewhere())
+        except DeviceError:
+            return None
+        self.back = True
+        return "the sound server is back; streamsep starts again with the same faders."
 
     def _named(self) -> DeviceOptions:
         """The options with the names that the devices had: an index may mean another one by now."""
@@ -264,6 +289,13 @@ class Streams:
         if threading.get_ident() not in self._threads:
             self._threads.add(threading.get_ident())
             audio_thread()
+
+
+def _close(streams: list[Any]) -> None:
+    for stream in streams:
+        with contextlib.suppress(Exception):  # of a device that is gone, PortAudio may say anything
+            stream.abort(ignore_errors=True)
+            stream.close(ignore_errors=True)
 
 
 def _full(device: Device) -> bool:

@@ -48,7 +48,7 @@ class WorkerSpec:
 
 
 def run(spec: WorkerSpec, slot: int) -> None:
-    """Load, wait for the turn of ``slot`` (see ``Status``), separate; until told to stop, or until the parent is gone."""
+    """Load, wait for the turn of ``slot`` (see ``Status``), separate. Until told to stop, or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     parent = os.getppid()
     status = Status.attach(spec.status)

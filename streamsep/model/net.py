@@ -9,6 +9,7 @@ Knows spectra, codes and masks; knows nothing of samples: analysis, rendering an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from streamsep.model.fuse import Fuse, guide_envelopes, token_masks
 from streamsep.model.trunk import Trunk, TrunkOutput
 from streamsep.streaming import State, StreamModule
 
+_log = logging.getLogger(__name__)
 GUIDE, FUSED = "guide", "fused"
 DRY = "dry"  # of ``Net.skip``: everything to `other`
 DECODES: tuple[str, ...] = ("hard", "soft", GUIDE, FUSED)
@@ -93,7 +95,9 @@ class Net(StreamModule):
         """
         conformer = resolve("conformer_step", device, backend)
         self.trunk.encoder.conformer.block_step = conformer.function
-        return str(conformer), *self.lm.select_kernels(device, backend)
+        chosen = str(conformer), *self.lm.select_kernels(device, backend)
+        _log.info("kernels on %s: %s", device, ", ".join(chosen))
+        return chosen
 
     def init_state(self, slots: int, device: torch.device | str = "cpu", pages: Pages | None = None) -> State:
         """``spectra`` and ``levels`` of the last frames, newest first; children ``trunk`` and ``lm``; the language

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -95,3 +96,63 @@ def profile(
         typer.echo(json.dumps(report, indent=2))
     else:
         print_profile(Console(highlight=False), report)
+
+
+@app.command("sweep")
+def sweep(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A song's folder with its stems, or a folder of such.")],
+    lookahead: Annotated[str, typer.Option(metavar="K,K", help="Lookaheads to try.")] = "-1,0,1,2",
+    render: Annotated[str, typer.Option(metavar="R,R", help="Renders to try.")] = "mask,codec",
+    model: Annotated[str, typer.Option(metavar="M,M", help="Models to try: shipped ones or paths.")] = "tiny",
+    seconds: Annotated[
+        float | None, typer.Option(metavar="N", help="Only the first N seconds of each song.", show_default="all")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="Only the first N songs by name.", show_default="all")
+    ] = None,
+    threads: Threads = 1,
+    device: Device = "cpu",
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """Latency against quality: every lookahead, render and model, on songs with true stems.
+
+    The latency is measured by a click that goes in and is waited for; the median time of computing a frame is added.
+    Quality is SI-SDR as streamsep evaluate measures it, of stems that were streamed frame by frame.
+
+    \b
+    Examples:
+      streamsep profile sweep songs/
+      streamsep profile sweep songs/ --limit 4 --seconds 30 --plot sweep.png
+      streamsep profile sweep songs/ --render mask --model tiny,runs/model --json
+    """
+    from streamsep.evaluate.cli import parse_lookaheads
+    from streamsep.evaluate.songs import find_songs
+    from streamsep.profile.sweep import SweepOptions, steps
+    from streamsep.profile.sweep import sweep as run_sweep
+
+    models, renders = (tuple(part.strip() for part in text.split(",")) for text in (model, render))
+    options = SweepOptions(
+        models, parse_lookaheads(lookahead), renders, device.lower(), threads, seconds=seconds, limit=limit
+    )
+    songs = find_songs(folder)
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from streamsep.profile.sweep_report import draw_sweep, print_sweep
+
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("", total=steps(songs, options))
+        report = run_sweep(songs, options, lambda text: bar.update(task, description=text, advance=1))
+    if plot is not None:
+        draw_sweep(plot, report)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        print_sweep(Console(highlight=False, width=None if sys.stdout.isatty() else 150), report)
+    for failure in report["failures"]:
+        errors.print(f"streamsep: {failure}", markup=False)
+    if report["failures"]:
+        raise typer.Exit(2)

@@ -97,7 +97,7 @@ def _waterfall(axes: Axes, report: dict[str, Any]) -> None:
 
 
 def _note(axes: Axes, x: float, height: float, text: str, color: str = _MARK) -> None:
-    left = x < 0.6 * axes.get_xlim()[1]
+    left = x < 0.7 * axes.get_xlim()[1]
     axes.text(
         x,
         height,

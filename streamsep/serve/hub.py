@@ -56,7 +56,8 @@ class Hub:
         self.engine, self.metrics = engine, metrics
         self.draining = asyncio.Event()
         self.frame_seconds = 0.0  # a moving average
-        self._token, self._patience, self._measured = token, patience, measured
+        self.measured = measured
+        self._token, self._patience = token, patience
         self._late = 0.0  # part of the frames that was late, a moving average
         self._sessions: dict[str, Session] = {}
         self._guests: dict[str, Guest] = {}  # by session
@@ -84,7 +85,7 @@ class Hub:
             wait = self._next_free()
             sentence = f"all {self.limit} places are taken; try again in {wait:.0f} seconds."
             raise Refused("full", sentence, 1013, wait)
-        if self._measured and self._sessions and self._late > LATE:
+        if self.measured and self._sessions and self._late > LATE:
             sentence = f"the machine is too slow for more than its {len(self._sessions)} sessions now; try again."
             raise Refused("full", sentence, 1013, RETRY)
         session = Session(hello, self.engine.send)

@@ -88,15 +88,21 @@ def test_line_in_comes_out_of_the_loudspeaker_as_the_faders_say(server: Running,
             assert client.stdin is not None and client.stderr is not None
             client.stdin.write(f"{line}\n".encode())
             client.stdin.flush()
-            return client.stderr.readline().decode()
+            return hear()
 
-        assert client.stderr is not None and b"Type 'vocals -12'" in client.stderr.readline()
+        def hear() -> str:
+            assert client.stderr is not None
+            while (line := client.stderr.readline().decode()).startswith("ALSA"):
+                pass  # the library's own complaints about a machine that is busy
+            return line
+
+        assert "Type 'vocals -12'" in hear()
         deadline = time.monotonic() + 20
         while energy(listen(0.5)) < -60:
             assert time.monotonic() < deadline, "nothing comes out"
         listen(2.0)
         everything = listen(SECONDS)
-        assert "no fader" in say("vocals up")
+        assert "is no fader" in say("louder")
         assert "drums +0.0 dB (mute)" in say("mute drums") and "vocals off" in say("vocals off")
         listen(1.5)
         without = listen(SECONDS)

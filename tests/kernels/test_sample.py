@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kernels.numba.sample import sample as numba_sample
 from kernels.reference.sample import choose, sample, uniform
+from tests.kernels.backends import load, names, to
 
 
 def _grid(seeds: int, frames: int) -> torch.Tensor:
@@ -81,23 +81,27 @@ def _inputs(batch: int, rows: int, codes: int) -> tuple[torch.Tensor, ...]:
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 4, 512), (7, 3, 37), (2, 1, 1021)])
 @pytest.mark.parametrize(("temperature", "top_k"), [(0.0, 0), (1.0, 0), (0.7, 5), (1.3, 1), (1.0, 10_000)])
-def test_numba_draws_the_same_codes(shape: tuple[int, int, int], temperature: float, top_k: int) -> None:
+@pytest.mark.parametrize("backend", names("sample"))
+def test_every_backend_draws_the_same_codes(
+    backend: str, shape: tuple[int, int, int], temperature: float, top_k: int
+) -> None:
     logits, seed, frame, place = _inputs(*shape)
     expected = sample(logits, temperature, top_k, seed, frame, place)
-    assert torch.equal(numba_sample(logits, temperature, top_k, seed, frame, place), expected)
+    own = to([logits, temperature, top_k, seed, frame, place], torch.float32, backend)
+    assert torch.equal(load("sample", backend)(*own).cpu(), expected)
     assert expected.unique().numel() > 1 or expected.numel() == 1 or shape[2] == 1
 
 
-@pytest.mark.parametrize("op", [sample, numba_sample])
-def test_equals_of_the_least_are_kept_and_the_first_of_equals_wins(op) -> None:  # noqa: ANN001
-    logits = torch.tensor([[[0.0, 2.0, 1.0, 1.0, 2.0]]])
+@pytest.mark.parametrize("backend", ["reference", *names("sample")])
+def test_equals_of_the_least_are_kept_and_the_first_of_equals_wins(backend: str) -> None:
+    op, frames = load("sample", backend), 60
+    (logits,) = to([torch.tensor([[[0.0, 2.0, 1.0, 1.0, 2.0]]])], torch.float32, backend)
     assert op(logits, 0.0).item() == 1
-    counters = torch.tensor([3]), torch.tensor([0]), torch.arange(1)
-    draws = {op(logits, 1.0, 3, counters[0], torch.tensor([f]), counters[2]).item() for f in range(200)}
-    assert draws == {1, 2, 3, 4}
+    counters = to([torch.full((frames,), 3), torch.arange(frames), torch.arange(1)], torch.float32, backend)
+    assert op(logits.expand(frames, -1, -1), 1.0, 3, *counters).unique().tolist() == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("op", [sample, numba_sample])
-def test_a_draw_without_a_seed_is_refused(op) -> None:  # noqa: ANN001
+@pytest.mark.parametrize("backend", ["reference", *names("sample")])
+def test_a_draw_without_a_seed_is_refused(backend: str) -> None:
     with pytest.raises(ValueError, match="seed"):
-        op(torch.zeros(1, 1, 3), 1.0)
+        load("sample", backend)(*to([torch.zeros(1, 1, 3)], torch.float32, backend), 1.0)

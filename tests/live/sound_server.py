@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,7 @@ class Server:
     options: tuple[str, ...]
     command: tuple[str, ...]
     alive: tuple[str, ...]  # a program that succeeds when the server answers
+    cable: dict[str, str] = field(default_factory=dict)  # of the environment: the loudspeaker is the line-in
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -77,10 +78,15 @@ class Server:
         """``song`` [2, n] at 48 kHz into the line-in; what the loudspeaker gave meanwhile, and two seconds more."""
         raise NotImplementedError
 
+    def plug_cable(self) -> bool:
+        """Connect the loudspeaker with the line-in, where ``cable`` has not done it; False while nobody is there."""
+        return True
+
 
 class Pulse(Server):
     def perform(self, song: Sound, folder: Path) -> Sound:
-        soundfile.write(folder / "song.wav", song.T, RATE, "PCM_16")
+        quiet = np.zeros((2, RATE), np.float32)  # a null sink spoils the first moments of what is played to it
+        soundfile.write(folder / "song.wav", np.concatenate([quiet, song], axis=1).T, RATE, "PCM_16")
         with (folder / "heard.raw").open("wb") as heard:
             record = subprocess.Popen(
                 ["parec", "--device=speakers.monitor", "--format=float32le", f"--rate={RATE}", "--latency-msec=50"],
@@ -103,6 +109,10 @@ class Jack(Server):
         assert done.returncode == 0, done.stderr
         return np.load(folder / "heard.npy")
 
+    def plug_cable(self) -> bool:
+        pairs = [(f"streamsep:out_{channel}", f"streamsep:in_{channel}") for channel in (0, 1)]
+        return all(self.run("jack_connect", *pair).returncode == 0 for pair in pairs)
+
 
 @contextlib.contextmanager
 def pulse() -> Iterator[Pulse]:
@@ -120,6 +130,7 @@ def pulse() -> Iterator[Pulse]:
                 "--load=module-null-sink sink_name=speakers rate=48000",
             ),
             ("pactl", "info"),
+            {"PULSE_SOURCE": "speakers.monitor"},
         )
         yield from _running(server)
 

@@ -85,12 +85,21 @@ def delay_of(heard: Sound, song: Sound) -> int:
     return peak if peak < heard.shape[1] else peak - size
 
 
-def aligned(heard: Sound, song: Sound) -> Sound:
-    """``heard`` moved onto ``song``, of the same length."""
+def aligned(heard: Sound, song: Sound, slack: int = 24_000) -> Sound:
+    """``heard`` moved onto ``song``, second by second.
+
+    A server that loses a block on a busy machine moves what follows: by up to ``slack`` samples.
+    """
     delay = delay_of(heard, song)
-    padded = np.pad(heard, ((0, 0), (max(0, -delay), song.shape[1])))
-    start = max(0, delay)
-    return padded[:, start : start + song.shape[1]]
+    padded = np.pad(heard, ((0, 0), (max(0, -delay) + slack, song.shape[1] + slack)))
+    parts = []
+    for index, part in enumerate(windows(song)):
+        start = max(0, delay) + index * part.shape[1]
+        near = padded[:, start : start + part.shape[1] + 2 * slack]
+        at = max(0, delay_of(near, part)) if np.abs(part).max() > 1e-3 else slack
+        parts.append(near[:, at : at + part.shape[1]])
+    out = np.concatenate(parts, axis=1)
+    return np.pad(out, ((0, 0), (0, song.shape[1] - out.shape[1])))
 
 
 def windows(sound: Sound, seconds: float = 1.0) -> list[Sound]:
@@ -112,3 +121,21 @@ def gain_of(stem: Sound, heard: Sound) -> float:
     """How much of ``stem`` is in ``heard``, dB: projection of one on the other."""
     stem, heard = stem.astype(np.float64), heard.astype(np.float64)
     return 20 * float(np.log10(abs(np.sum(stem * heard)) / np.sum(stem * stem) + 1e-9))
+
+
+def loopback_test(server: Server, *options: str) -> str:
+    """What ``streamsep live --loopback-test`` prints, with a cable from the loudspeaker to the line-in."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamsep", "live", "--loopback-test", *server.options, *options],
+        env=server.env | server.cable | {"PYTHONPATH": os.getcwd()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: process.poll() is not None or server.plug_cable(), 240, "the devices were not opened")
+        out, error = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    assert process.returncode == 0, error
+    return out

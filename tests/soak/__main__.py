@@ -2,6 +2,7 @@
 
 python -m tests.soak serve isolation --minutes 10
 python -m tests.soak serve fuzz --messages 100000
+python -m tests.soak live callbacks --block 256
 """
 
 from __future__ import annotations
