@@ -46,6 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("codec", "streamsep.transcode.cli", "app", "Turn sound into tokens and back.", group=True),
     Command("data", "streamsep.data.cli", "app", "Make or import songs to train on.", group=True),
     Command("train", "streamsep.train.cli", "train", "Train a guide, a codec or a language model."),
+    Command("ablate", "streamsep.ablate.cli", "ablate", "Compare variants of the paper's arrangement, in small."),
 )
 
 HELP = """Take music apart while it plays: vocals, drums, bass and other.

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamsep.errors import OptionError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A song's folder with its stems, or a folder of such.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="MUSDB18-HQ, a song's folder with its stems, or a folder of such.")
+    ],
     lookahead: Annotated[
         str, typer.Option(metavar="K,K", help="Lookaheads to measure, out of -1, 0, 1, 2 (frames of 40 ms).")
     ] = "0",
@@ -22,15 +29,44 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(metavar="N", help="Only the first N songs by name.", show_default="all")
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only songs below this folder.", show_default="test, where train is beside it"
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(metavar="MODEL", help="A shipped model or the path of one.")] = "tiny",
+    baseline: Annotated[
+        list[str] | None, typer.Option(metavar="MODEL", help="Another model to compare with; may be repeated.")
+    ] = None,
+    system: Annotated[
+        list[str] | None, typer.Option(metavar="SYSTEM", help="Another separator (see below); may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write a report: index.html and results.json.")
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="M,M", help="sdr, bss, spectral, leakage, perceptual.", show_default="all with --out"),
+    ] = None,
+    nisqa: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="nisqa.tar, the weights of NISQA 2.", show_default="without")
+    ] = None,
+    exhibits: Annotated[int, typer.Option(metavar="N", help="Songs to look at and listen to in the report.")] = 3,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also silence, loudness, bleed, and own history against none.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes, one thread each.", show_default="one for each core")
+    ] = None,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu or cuda.")] = "cpu",
     brief: Annotated[bool, typer.Option("--brief", help="Only the totals, not each song.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable object, nothing else.")] = False,
 ) -> None:
     """Measure separation against true stems.
 
-    A song is a folder with any of vocals, drums, bass and other as wav, flac, ogg, opus, mp3, ... A stem that is
-    missing is silence; the mixture is the sum of the stems.
+    A song is a folder with any of vocals, drums, bass and other as wav, flac, ogg, opus, mp3, ..., a song of a training
+    pool, or a .stem.mp4. A stem that is missing is silence; the mixture is the sum of the stems.
 
     SI-SDR (Le Roux et al. 2019, both channels joined) is the median over the one-second windows in which a stem is
     active: louder than -50 dBFS RMS and louder than the mixture minus 30 dB. Beside the model's ways of decoding
@@ -38,43 +74,65 @@ def evaluate(
     which no mask renderer can beat by much. The improvement over the mixture is taken window by window. For a stem
     that a song does not have, the level of its estimate relative to the mixture is given instead.
 
+    With --out, everything is measured: BSS Eval 4 (SDR, ISR, SIR, SAR as museval has them), the SDR of the MDX and SDX
+    challenges, log-spectral distance, phase, leakage between stems, ViSQOL, DNSMOS and NISQA, each with standard
+    deviation and bootstrap interval, Wilcoxon tests between systems, and two more oracles: masks of the true tokens and
+    the codec's round trip. Finished songs are kept there: an interrupted run goes on where it was.
+
+    A system is NAME=COMMAND with {input}, a wav file, and {output}, a folder for the stems; NAME=python:module:function,
+    called with the mixture [2, n] and the rate; or, where installed, demucs[:MODEL], audio-separator[:MODEL] or
+    hs-tasnet:CHECKPOINT.
+
     \b
     Examples:
       streamsep evaluate songs/
       streamsep evaluate songs/ --lookahead -1,0,1,2 --brief
       streamsep evaluate songs/first --seconds 30 --json
+      streamsep evaluate musdb18hq --out report --workers 4
+      streamsep evaluate songs/ -o report --baseline runs/old --system demucs
+      streamsep evaluate songs/ -o report --system "mine=./separate.sh {input} {output}" --metrics sdr,bss
+      streamsep evaluate songs/ --robustness --limit 10 --brief
     """
-    from streamsep.evaluate.run import EvaluateOptions, evaluate_songs, steps
+    from streamsep.evaluate.entries import Plan
+    from streamsep.evaluate.measures import FAMILIES, parse_families
+    from streamsep.evaluate.run import EvaluateOptions
     from streamsep.evaluate.songs import find_songs
+    from streamsep.evaluate.suite import Suite, run_suite
+    from streamsep.evaluate.systems import parse_system
 
-    options = EvaluateOptions(parse_lookaheads(lookahead), seconds, limit)
-    songs = find_songs(folder)
+    families = (FAMILIES if out is not None else ()) if metrics is None else parse_families(metrics)
+    options = EvaluateOptions(parse_lookaheads(lookahead), seconds, limit, families)
+    for text in system or ():
+        parse_system(text)  # says now, not from a worker, what is wrong with it
+    systems, baselines = tuple(system or ()), tuple(baseline or ())
+    plan = Plan(model, device.lower(), baselines, systems, options.lookaheads, token_oracles=out is not None)
+    suite = Suite(str(data), plan, options, out, nisqa, _workers(workers, device.lower()), exhibits)
+    songs = find_songs(data, split)
 
     from rich.console import Console
-    from rich.progress import Progress
 
-    from streamsep.evaluate.estimator import ModelEstimator
-    from streamsep.evaluate.tables import print_report
+    from streamsep.evaluate.tables import print_report, print_robustness
 
-    estimator = ModelEstimator(model, device.lower())
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=steps(songs, options))
-        begun = False
+    with _bar(errors) as progress:
+        checks = None
+        if robustness:
+            from streamsep.evaluate.robustness import measure_robustness
 
-        def step(name: str) -> None:
-            nonlocal begun
-            bar.update(task, description=name, advance=int(begun))
-            begun = True
-
-        result = evaluate_songs(songs, estimator, options, step)
-    report = {"model": model, "device": device, **result.to_dict(brief)}
+            checks = measure_robustness(songs[:limit], model, device.lower(), options, progress)
+        result, report = run_suite(suite, songs, progress, checks)
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        shown = {key: value for key, value in report.items() if key != "songs"} if brief else report
+        typer.echo(json.dumps(shown, indent=2))
     else:
-        print_report(Console(highlight=False), report, brief)
-    for failure in result.failures:
-        errors.print(f"streamsep: {failure}", markup=False)
+        console = Console(highlight=False)
+        print_report(console, report, brief)
+        if checks is not None:
+            print_robustness(console, checks)
+        if out is not None:
+            console.print(f"report: {out / 'index.html'}, {out / 'results.json'}", markup=False)
+    for line in (*report["notes"], *result.failures):
+        errors.print(f"streamsep: {line}", markup=False)
     if result.failures:
         raise typer.Exit(2)
 
@@ -85,3 +143,28 @@ def parse_lookaheads(text: str) -> tuple[int, ...]:
         return tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError as error:
         raise OptionError(f"--lookahead '{text}' is no list of whole numbers; write for example -1,0,1,2.") from error
+
+
+def _workers(wanted: int | None, device: str) -> int:
+    """A GPU has one worker: several would share it and its memory."""
+    from streamsep.data.dataset import available_cores
+
+    if wanted is not None:
+        return wanted
+    return available_cores() if device == "cpu" else 1
+
+
+@contextmanager
+def _bar(errors: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A function that moves a progress bar: what is worked on, how much is done, of how much."""
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("")
+
+        def progress(name: str, done: int, total: int) -> None:
+            bar.update(task, description=escape(name), completed=done, total=total)
+
+        yield progress

@@ -1,25 +1,21 @@
-"""Evaluation of a model over a folder of songs: oracles and every way of decoding, at every lookahead asked for."""
+"""Evaluation of songs: every entry's rows scored and measured; records of songs, and what all of them say together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from streamsep.config import LOOKAHEADS, STEMS
 from streamsep.errors import AudioError, OptionError
-from streamsep.evaluate.masks import ideal_stems
+from streamsep.evaluate.entries import Entry
+from streamsep.evaluate.exhibit import Exhibit
+from streamsep.evaluate.measures import Measures, SongMeasures
 from streamsep.evaluate.metrics import ABSENT_DBFS, ACTIVE_BELOW_MIXTURE_DB, ACTIVE_DBFS, LIMIT_DB, Sound
-from streamsep.evaluate.scores import (
-    IDEAL_BANDS,
-    IDEAL_BINS,
-    Row,
-    SongScorer,
-    SongScores,
-    song_summary,
-    total_summary,
-)
+from streamsep.evaluate.perceptual import Judge
+from streamsep.evaluate.scores import MIXTURE, Row, SongScorer, SongScores, song_summary, total_summary
 from streamsep.evaluate.songs import SongFolder, load_song
+from streamsep.evaluate.systems import SystemError
 
 Step = Callable[[str], None]
 
@@ -32,25 +28,18 @@ DEFINITION = {
 }
 
 
-class Estimator(Protocol):
-    """Anything that takes mixtures apart."""
-
-    def estimates(self, mixture: Sound, lookahead: int) -> Iterable[tuple[str, Mapping[str, Sound]]]:
-        """``mixture`` [2, n] float32 at 48 kHz → pairs of a decoding's name and its stems, each [2, n], aligned."""
-        ...
-
-    def latency(self, lookahead: int) -> int:
-        """Samples at 48 kHz."""
-        ...
-
-
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """``seconds`` of each song, ``limit`` songs, None for all of it."""
+    """``seconds`` of each song, ``limit`` songs, None for all of it; ``families`` of measures beside the SI-SDR.
+
+    ``exhibits``: names of songs of which pictures and sounds are kept.
+    """
 
     lookaheads: tuple[int, ...] = (0,)
     seconds: float | None = None
     limit: int | None = None
+    families: tuple[str, ...] = ()
+    exhibits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for lookahead in self.lookaheads:
@@ -64,12 +53,42 @@ class EvaluateOptions:
 
 
 @dataclass
-class Evaluation:
-    """Scores of all songs that could be measured, and one sentence for each that could not."""
+class SongRecord:
+    """All that is kept of a measured song; JSON and back. ``failures``: a sentence for each system that failed on it."""
 
-    songs: list[SongScores] = field(default_factory=list)
+    scores: SongScores
+    measures: dict[Row, Measures] = field(default_factory=dict)
+    exhibit: dict[str, Any] | None = None
+    failures: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        raw = self.scores.to_dict()
+        for entry in raw["rows"]:
+            entry["measures"] = self.measures.get(Row(entry["estimate"], entry["lookahead"]))
+        return {**raw, "exhibit": self.exhibit, "failures": self.failures}
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> SongRecord:
+        """Raises KeyError, TypeError or ValueError for what :meth:`to_dict` did not write."""
+        measures = {
+            Row(entry["estimate"], entry["lookahead"]): entry["measures"]
+            for entry in raw["rows"]
+            if entry["measures"] is not None
+        }
+        return SongRecord(SongScores.from_dict(raw), measures, raw["exhibit"], list(raw["failures"]))
+
+
+@dataclass
+class Evaluation:
+    """Records of all songs that could be measured, and one sentence for each thing that could not."""
+
+    records: list[SongRecord] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     latency_ms: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def songs(self) -> list[SongScores]:
+        return [record.scores for record in self.records]
 
     def to_dict(self, brief: bool = False) -> dict[str, Any]:
         """JSON-ready; ``brief`` leaves the single songs out."""
@@ -88,39 +107,67 @@ class Evaluation:
 
 
 def evaluate_songs(
-    folders: Sequence[SongFolder], estimator: Estimator, options: EvaluateOptions, step: Step = lambda _: None
+    folders: Iterable[SongFolder],
+    entries: Sequence[Entry],
+    options: EvaluateOptions,
+    judges: Sequence[Judge] = (),
+    step: Step = lambda _: None,
 ) -> Evaluation:
-    """Score ``estimator`` on every song. ``step`` is called with a song's name before each piece of work on it.
+    """Measure every song in this process. ``step`` is called with a song's name before each piece of work on it.
 
     A song that cannot be read becomes a failure and the next one is measured.
     """
     result = Evaluation()
-    for lookahead in options.lookaheads:
-        result.latency_ms[lookahead] = round(estimator.latency(lookahead) / 48, 3)
-    for folder in folders[: options.limit]:
+    for folder in list(folders)[: options.limit]:
         try:
-            result.songs.append(evaluate_song(folder, estimator, options, step))
+            record = evaluate_song(folder, entries, options, judges, step)
         except AudioError as error:
             result.failures.append(str(error))
+            continue
+        result.records.append(record)
+        result.failures.extend(record.failures)
     return result
 
 
 def evaluate_song(
-    folder: SongFolder, estimator: Estimator, options: EvaluateOptions, step: Step = lambda _: None
-) -> SongScores:
-    """Score one song. Raises AudioError when it cannot be read."""
-    step(folder.name)
+    folder: SongFolder,
+    entries: Sequence[Entry],
+    options: EvaluateOptions,
+    judges: Sequence[Judge] = (),
+    step: Step = lambda _: None,
+) -> SongRecord:
+    """Score and measure one song. Raises AudioError when it cannot be read. A system that fails has no row."""
     song = load_song(folder, options.seconds)
     scorer = SongScorer(song)
-    for name, bands in ((IDEAL_BINS, False), (IDEAL_BANDS, True)):
-        scorer.add(Row(name), dict(zip(STEMS, ideal_stems(song.stems, bands), strict=True)))
-    for lookahead in options.lookaheads:
-        step(folder.name)
-        for name, stems in estimator.estimates(song.mixture, lookahead):
-            scorer.add(Row(name, lookahead), stems)
-    return scorer.scores
+    record = SongRecord(scorer.scores)
+    measure = SongMeasures(song, options.families, judges) if options.families else None
+    exhibit = Exhibit(song) if folder.name in options.exhibits else None
+
+    def keep(row: Row, stems: Mapping[str, Sound]) -> None:
+        if row.estimate != MIXTURE:
+            scorer.add(row, stems)
+        if measure is not None:
+            record.measures[row] = measure(stems)
+        if exhibit is not None:
+            exhibit.add(row, stems)
+
+    step(folder.name)
+    keep(Row(MIXTURE), dict.fromkeys(STEMS, song.mixture))
+    for entry in entries:
+        before: int | None | str = ""
+        try:
+            for row, stems in entry(song):
+                if row.lookahead != before:
+                    step(folder.name)
+                before = row.lookahead
+                keep(row, stems)
+        except SystemError as error:
+            step(folder.name)
+            record.failures.append(f"'{folder.name}': {error}")
+    record.exhibit = None if exhibit is None else exhibit.to_dict()
+    return record
 
 
-def steps(folders: Sequence[SongFolder], options: EvaluateOptions) -> int:
+def steps(songs: int, entries: Sequence[Entry]) -> int:
     """How often :func:`evaluate_songs` calls ``step`` when nothing fails."""
-    return len(folders[: options.limit]) * (1 + len(options.lookaheads))
+    return songs * (1 + sum(entry.pieces for entry in entries))

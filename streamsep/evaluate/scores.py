@@ -47,6 +47,21 @@ class SongScores:
     sdr: dict[Row, dict[str, Values]] = field(default_factory=dict)
     leak: dict[Row, dict[str, Values]] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, to three places; None stands for what is no number."""
+        rows = [{**_head(row), "sdr": _listed(self.sdr[row]), "leak": _listed(self.leak[row])} for row in self.sdr]
+        return {"song": self.name, "seconds": self.seconds, "rows": rows}
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> SongScores:
+        """Of what :meth:`to_dict` gave. Raises KeyError, TypeError or ValueError for anything else."""
+        scores = SongScores(str(raw["song"]), float(raw["seconds"]))
+        for entry in raw["rows"]:
+            row = Row(entry["estimate"], entry["lookahead"])
+            for target, name in ((scores.sdr, "sdr"), (scores.leak, "leak")):
+                target[row] = {stem: np.array(values, np.float64) for stem, values in entry[name].items()}
+        return scores
+
 
 class SongScorer:
     """Scores one estimate of a song after the other, so that no two need to be in memory at once."""
@@ -69,11 +84,16 @@ class SongScorer:
         self.add(Row(MIXTURE), dict.fromkeys(STEMS, song.mixture))
 
     def add(self, row: Row, estimate: Mapping[str, Sound]) -> None:
-        """Score ``estimate``: every stem as [2, n] float32 at 48 kHz, aligned with the song."""
-        cuts = {stem: windows(estimate[stem]) for stem in STEMS}
-        self.scores.sdr[row] = {stem: si_sdr(cuts[stem][self._active[stem]], self._reference[stem]) for stem in STEMS}
+        """Score ``estimate``: stems as [2, n] float32 at 48 kHz, aligned with the song. A missing one has no score."""
+        cuts = {stem: windows(estimate[stem]) for stem in STEMS if stem in estimate}
+        self.scores.sdr[row] = {
+            stem: si_sdr(cuts[stem][self._active[stem]], self._reference[stem])
+            if stem in cuts
+            else np.full(len(self._reference[stem]), np.nan)
+            for stem in STEMS
+        }
         self.scores.leak[row] = {
-            stem: (level_db(cuts[stem]) - self._mixture_db)[self._sounding] for stem in self._absent
+            stem: (level_db(cuts[stem]) - self._mixture_db)[self._sounding] for stem in self._absent if stem in cuts
         }
 
 
@@ -101,6 +121,13 @@ def total_summary(songs: Sequence[SongScores]) -> list[dict[str, Any]]:
         absent = _leaks(songs, row)
         rows.append({**_head(row), **_medians(songs, row), "over_songs": over_songs, "absent_db": _rounded(absent)})
     return rows
+
+
+def _listed(values: Mapping[str, Values]) -> dict[str, list[float | None]]:
+    return {
+        stem: [round(value, 3) if np.isfinite(value) else None for value in found.tolist()]
+        for stem, found in values.items()
+    }
 
 
 def _head(row: Row) -> dict[str, Any]:

@@ -10,16 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from streamsep.config import STEMS
-
-_LABELS = {
-    "mixture": "mixture as it is",
-    "ideal_bins": "ideal mask, 961 bins",
-    "ideal_bands": "ideal mask, 120 bands",
-    "hard": "hard tokens",
-    "soft": "soft latents",
-    "guide": "guide head",
-    "fused": "fused (default)",
-}
+from streamsep.evaluate.labels import row_label
+from streamsep.evaluate.scores import Row
 
 
 def print_report(console: Console, report: dict[str, Any], brief: bool = False) -> None:
@@ -56,8 +48,8 @@ def _table(title: str, rows: Sequence[dict[str, Any]], latency_ms: dict[str, flo
         latency = f"{latency_ms[str(row['lookahead'])]:.0f} ms" if known else ""
         cells = [_cell(row, stem) for stem in (*STEMS, "mean")]
         style = "bold" if row["estimate"] == "fused" else ""
-        label = _LABELS.get(row["estimate"], row["estimate"]) + (f", k = {row['lookahead']}" if known else "")
-        table.add_row(label, latency, *cells, style=style)
+        label = row_label(Row(row["estimate"], row["lookahead"]))
+        table.add_row(escape(label), latency, *cells, style=style)
     return table
 
 
@@ -69,3 +61,13 @@ def _cell(row: dict[str, Any], stem: str) -> str:
     if silent is not None and row["estimate"] != "mixture":
         parts.append(f"silence {silent:.0f}")
     return ", ".join(parts) or "-"
+
+
+def print_robustness(console: Console, checks: dict[str, Any]) -> None:
+    """What :func:`streamsep.evaluate.robustness.measure_robustness` found."""
+    table = Table(title=f"robustness, {checks['songs']} songs", title_justify="left", title_style="bold")
+    for name in ("", "measured", "wanted", "holds"):
+        table.add_column(name)
+    for row in checks["rows"]:
+        table.add_row(row["what"], row["figure"], row["wanted"], "yes" if row["holds"] else "no")
+    console.print(table)

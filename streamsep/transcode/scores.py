@@ -8,29 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.evaluate.metrics import ACTIVE_DBFS, level_db, median, si_sdr, windows
+from streamsep.evaluate.spectral import log_spectral_distance
 
 Sound = NDArray[np.float32]
-
-_WINDOW, _HOP = 2_048, 512
-_DEEPEST_DB = 80.0  # below the loudest bin of the second, nothing is compared
-
-
-def log_spectral_distance(estimate: Sound, reference: Sound) -> float:
-    """Root mean square over bins of the difference of log power spectra in dB, mean over time and channels.
-
-    Both are floored 80 dB below the reference's loudest bin. [channels, samples] twice.
-    """
-    size = min(_WINDOW, reference.shape[1])
-    window = np.hanning(size)
-
-    def power(sound: Sound) -> NDArray[np.float64]:
-        frames = np.lib.stride_tricks.sliding_window_view(sound.astype(np.float64), size, axis=1)[:, ::_HOP]
-        return np.abs(np.fft.rfft(frames * window)) ** 2
-
-    wanted, made = power(reference), power(estimate)
-    floor = max(float(wanted.max()) * 10 ** (-_DEEPEST_DB / 10), 1e-20)
-    gap = 10 * np.log10(np.maximum(made, floor) / np.maximum(wanted, floor))
-    return float(np.sqrt((gap**2).mean(-1)).mean())
 
 
 class RunningScores:

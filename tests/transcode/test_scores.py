@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamsep.evaluate.spectral import log_spectral_distance
 from streamsep.transcode.picture import draw
-from streamsep.transcode.scores import RunningScores, log_spectral_distance
+from streamsep.transcode.scores import RunningScores
 from tests.sounds import tune
 
 RATE = 8_000
