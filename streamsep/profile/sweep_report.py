@@ -66,7 +66,8 @@ def draw_sweep(path: Path, report: dict[str, Any]) -> None:
     panels[0].set_ylabel("improvement of SI-SDR over the mixture / dB")
     figure.supxlabel("from sound to stem: own latency (by impulse) and computing / ms", fontsize=10)
     figure.suptitle(
-        f"What waiting brings: {len(report['songs'])} songs; numbers are frames of lookahead, ▼ is {_LOWEST:.0f} dB or worse",
+        f"What waiting brings: {len(report['songs'])} songs; numbers are frames of lookahead, "
+        f"▼ is {_LOWEST:.0f} dB or worse",
         x=0.01,
         ha="left",
         fontsize=12.5,
