@@ -30,6 +30,9 @@ class Settings:
     lookahead: int = 0
     seed: int | None = None
     tokens: bool = False  # run the language model even where no sound needs it
+    feedback: str | None = (
+        None  # what the next frame sees of this one's tokens, for ablations; as in ``LIVE`` when None
+    )
 
 
 class Runner(Protocol):
@@ -56,6 +59,7 @@ def decoding_of(net: Net, settings: Settings) -> Decoding:
     return replace(
         LIVE,
         temperature=1.0 if drawn else 0.0,
+        feedback=settings.feedback or LIVE.feedback,
         within="hard" if drawn else LIVE.within,  # what is drawn must be heard by what is drawn next
         codebooks=net.config.codec.codebooks if settings.render == CODEC else None,
     )

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: tables, plots, pictures and sounds inside it. Measures nothing."""
+"""The report as one HTML page that needs nothing else: tables, plots, pictures and sounds. Measures nothing."""
 
 from __future__ import annotations
 
@@ -124,8 +124,8 @@ def _comparisons(results: Mapping[str, Any]) -> str:
     if not parts:
         return ""
     return (
-        "<p>Median over songs of the difference between two systems; below it p of the paired Wilcoxon signed-rank test, "
-        "after Holm's correction over all tests of the measure. Bold: p &lt; 0.05.</p>" + "".join(parts)
+        "<p>Median over songs of the difference between two systems; below it p of the paired Wilcoxon signed-rank "
+        "test, after Holm's correction over all tests of the measure. Bold: p &lt; 0.05.</p>" + "".join(parts)
     )
 
 

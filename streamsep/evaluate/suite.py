@@ -60,8 +60,8 @@ def run_suite(
     notes = find_judges(suite.nisqa)[1] if "perceptual" in options.families else []
     folder = None if suite.out is None else ReportFolder(suite.out, fingerprint(suite.plan, options, notes))
     found: dict[str, SongRecord] = {}
-    for song in songs if folder is not None else ():
-        if (record := folder.finished(song)) is not None:
+    for song in songs:
+        if folder is not None and (record := folder.finished(song)) is not None:
             found[song.name] = record
     failures: dict[str, str] = {}
     pieces = 1 + plan_pieces(suite.plan)
