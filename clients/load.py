@@ -68,9 +68,14 @@ def noise(seconds: float, rate: int, channels: int, seed: int) -> NDArray[np.flo
 async def play(number: int, url: str, sound: NDArray[np.float32], rate: int, options: dict[str, Any]) -> Report:
     """One session at the pace of its sound, from a random moment within the first frame on."""
     report = Report(number)
+
+    def notice(text: str) -> None:
+        print(f"session {number}: {text}", file=sys.stderr)
+
     await asyncio.sleep(float(np.random.default_rng(number).uniform(0, 0.04)))
     try:
-        async with await connect(url, rate, sound.shape[0], live=True, name=f"load {number}", **options) as session:
+        name = f"load {number}"
+        async with await connect(url, rate, sound.shape[0], live=True, name=name, notice=notice, **options) as session:
             report.own = round(1_000 * session.ready.latency / rate, 2)
             started = time.monotonic()
             async with asyncio.TaskGroup() as group:
@@ -148,14 +153,15 @@ def main(
     rate: Annotated[int, typer.Option(metavar="HZ", help="Sample rate of the made sound.")] = 48_000,
     song: Annotated[Path | None, typer.Option(metavar="FILE", help="Sound to play.", show_default="made")] = None,
     lookahead: Annotated[int, typer.Option(metavar="K", help="Frames of 40 ms heard ahead: -1, 0, 1 or 2.")] = 0,
-    format: Annotated[str, typer.Option(metavar="FORMAT", help="f32le or s16le.")] = "s16le",
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="s16le, f32le or opus.")] = "s16le",
     token: Annotated[str | None, typer.Option(envvar="STREAMSEP_TOKEN", help="Token of the server.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable object, nothing else.")] = False,
 ) -> None:
     """Play many streams to a server in real time and measure how late the stems come.
 
     Latency counts from when a sample was due to be sent to when its stem was here. Late: more than 80 ms above the
-    model's own latency. Refused sessions are listed and not counted. Exit code 1 when no session played.
+    model's own latency. Refused sessions are listed and not counted. What happens to a connection is said on stderr.
+    Exit code 1 when no session played.
 
     \b
     Examples:

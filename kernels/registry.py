@@ -1,11 +1,47 @@
-"""Which implementation serves an op. Knows names and devices; imports a backend only when it is asked for."""
+"""Which implementation serves an op. Knows names, devices and packages; imports a backend only when it is asked for."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import importlib.util
+import logging
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+VARIABLE = "STREAMSEP_KERNELS"
+EVERY = "all"
+
+_log = logging.getLogger(__name__)
+_DEVICES = {"triton": ("cuda",), "numba": ("cpu",), "native": ("cpu", "cuda"), "reference": ("cpu", "cuda")}
+_PACKAGES = {"triton": "triton", "numba": "numba"}
+# Backends in order of preference; those that do not serve a device are left out there.
+_OPS = {
+    "band_energies": ("numba", "reference"),
+    "conformer_step": ("numba", "reference"),
+    "conv_stream": ("triton", "numba", "native", "reference"),
+    "depth_decode": ("numba", "reference"),
+    "istft_ola": ("reference",),
+    "linear_residual": ("triton", "numba", "native", "reference"),
+    "mask_render": ("reference",),
+    "norm_qkv_rope_append": ("triton", "numba", "reference"),
+    "norm_swiglu": ("triton", "numba", "reference"),
+    "paged_attention": ("triton", "numba", "native", "reference"),
+    "paged_step": ("numba", "reference"),
+    "rel_attention": ("triton", "numba", "reference"),
+    "rms_norm": ("triton", "numba", "native", "reference"),
+    "rvq_decode": ("triton", "numba", "reference"),
+    "rvq_encode": ("triton", "numba", "reference"),
+    "sample": ("triton", "numba", "reference"),
+    "swiglu": ("triton", "numba", "reference"),
+    "temporal_step": ("numba", "reference"),
+}
+_FILES = {"rvq_encode": "rvq", "rvq_decode": "rvq"}
+
+
+class KernelError(ValueError):
+    """A choice of implementation that cannot be had. Its text is one sentence with the way out."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +52,14 @@ class Implementation:
     backend: str
     module: str
     devices: tuple[str, ...]
+
+    def missing(self) -> str | None:
+        """The package that it needs and that is not installed."""
+        package = _PACKAGES.get(self.backend)
+        return package if package is not None and importlib.util.find_spec(package) is None else None
+
+    def serves(self, device: str) -> bool:
+        return device in self.devices or (self.backend == "triton" and device == "cpu" and _interpreted())
 
 
 @dataclass(frozen=True)
@@ -29,16 +73,10 @@ class Resolved:
         return f"{self.implementation.op}: {self.implementation.backend}"
 
 
-# In order of preference.
-IMPLEMENTATIONS: tuple[Implementation, ...] = (
-    Implementation("depth_step", "numba", "kernels.numba.depth_step", ("cpu",)),
-    Implementation("temporal_step", "numba", "kernels.numba.temporal_step", ("cpu",)),
-    Implementation("conformer_step", "numba", "kernels.numba.conformer_step", ("cpu",)),
-    Implementation("conformer_step", "reference", "kernels.reference.conformer_step", ("cpu", "cuda")),
-    Implementation("band_energies", "numba", "kernels.numba.band_energies", ("cpu",)),
-    Implementation("band_energies", "reference", "kernels.reference.band_energies", ("cpu", "cuda")),
-    Implementation("temporal_step", "reference", "kernels.reference.temporal_step", ("cpu", "cuda")),
-    Implementation("depth_step", "reference", "kernels.reference.depth_step", ("cpu", "cuda")),
+IMPLEMENTATIONS: tuple[Implementation, ...] = tuple(
+    Implementation(op, backend, f"kernels.{backend}.{_FILES.get(op, op)}", _DEVICES[backend])
+    for op, backends in _OPS.items()
+    for backend in backends
 )
 
 
@@ -46,15 +84,75 @@ def resolve(op: str, device: str, backend: str = "auto") -> Resolved:
     """Choose an implementation once; there is no later fallback.
 
     Args:
-        op: e.g. ``depth_step``.
+        op: e.g. ``depth_decode``.
         device: ``cpu`` or ``cuda``.
-        backend: a backend's name, or ``auto`` for the preferred one on the device.
+        backend: a backend's name, or ``auto`` for what the environment variable STREAMSEP_KERNELS says (see
+            :func:`overrides`), else for the preferred one on the device. Whose package is missing is passed over, and
+            the log says so.
 
-    Raises ValueError when nothing fits, and whatever the backend raises when it cannot be imported.
+    Raises KernelError, a ValueError, when an explicit choice cannot be had or nothing fits.
     """
-    fitting = [known for known in IMPLEMENTATIONS if known.op == op and device in known.devices]
-    chosen = [known for known in fitting if backend in ("auto", known.backend)]
-    if not chosen:
-        names = ", ".join(known.backend for known in fitting) or "none"
-        raise ValueError(f"no '{backend}' implementation of '{op}' on {device}: there is {names}")
-    return Resolved(chosen[0], getattr(importlib.import_module(chosen[0].module), op))
+    if backend == "auto":
+        chosen = overrides()
+        backend = chosen.get(op, chosen.get(EVERY, backend))
+    if backend != "auto":
+        return _load(_explicit(op, device, backend))
+    for known in IMPLEMENTATIONS:
+        if known.op != op or device not in known.devices:
+            continue
+        if package := known.missing():
+            _log.warning("%s: %s is passed over because the package %s is missing.", op, known.backend, package)
+            continue
+        return _load(known)
+    raise KernelError(f"no implementation of '{op}' on {device}: there is {_names(op, device)}.")
+
+
+def overrides(text: str | None = None) -> Mapping[str, str]:
+    """Op → backend out of ``op:backend,…``, by default the environment variable STREAMSEP_KERNELS.
+
+    The op ``all`` stands for those that are not named. Raises KernelError for what is no such list, or names an op that
+    does not exist.
+    """
+    chosen: dict[str, str] = {}
+    text = os.environ.get(VARIABLE, "") if text is None else text
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        op, colon, backend = (each.strip() for each in part.partition(":"))
+        if not (op and colon and backend):
+            raise KernelError(f"{VARIABLE}: '{part}' is not op:backend, as in depth_decode:reference.")
+        if op not in _OPS and op != EVERY:
+            raise KernelError(f"{VARIABLE}: there is no op '{op}'; choose one of {', '.join(_OPS)} or {EVERY}.")
+        chosen[op] = backend
+    return chosen
+
+
+def table(device: str) -> str:
+    """What serves every op on ``device``, a line each; raises as :func:`resolve` does."""
+    lines: list[str] = []
+    for op in _OPS:
+        used = resolve(op, device).implementation.backend
+        others = [known.backend for known in IMPLEMENTATIONS if known.op == op and known.serves(device)]
+        rest = ", ".join(name for name in others if name != used)
+        lines.append(f"{op:<22}{used:<11}" + (f"(also {rest})" if rest else ""))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _explicit(op: str, device: str, backend: str) -> Implementation:
+    for known in IMPLEMENTATIONS:
+        if (known.op, known.backend) == (op, backend) and known.serves(device):
+            if package := known.missing():
+                raise KernelError(f"'{backend}' of '{op}' needs the package {package}: pip install {package}.")
+            return known
+    raise KernelError(f"no '{backend}' implementation of '{op}' on {device}: there is {_names(op, device)}.")
+
+
+def _load(known: Implementation) -> Resolved:
+    return Resolved(known, getattr(importlib.import_module(known.module), known.op))
+
+
+def _names(op: str, device: str) -> str:
+    return ", ".join(known.backend for known in IMPLEMENTATIONS if known.op == op and known.serves(device)) or "none"
+
+
+def _interpreted() -> bool:
+    """Triton interprets its kernels on the CPU: for tests, so only by explicit choice."""
+    return os.environ.get("TRITON_INTERPRET", "0") not in ("", "0", "false")

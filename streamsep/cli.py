@@ -40,11 +40,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("demo", "streamsep.demo.cli", "demo", "Compose a song, separate it in real time, show how well it went."),
     Command("models", "streamsep.doctor.cli", "models", "List the models that are here; import others.", group=True),
     Command("doctor", "streamsep.doctor.cli", "doctor", "Check environment, devices and speed."),
+    Command("profile", "streamsep.profile.cli", "app", "Show where every millisecond goes.", group=True),
     Command("serve", "streamsep.serve.cli", "serve", "Give stems of live streams over a WebSocket."),
     Command("evaluate", "streamsep.evaluate.cli", "evaluate", "Measure separation against true stems."),
     Command("codec", "streamsep.transcode.cli", "app", "Turn sound into tokens and back.", group=True),
     Command("data", "streamsep.data.cli", "app", "Make or import songs to train on.", group=True),
     Command("train", "streamsep.train.cli", "train", "Train a guide, a codec or a language model."),
+    Command("ablate", "streamsep.ablate.cli", "ablate", "Compare variants of the paper's arrangement, in small."),
 )
 
 HELP = """Take music apart while it plays: vocals, drums, bass and other.

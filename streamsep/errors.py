@@ -21,3 +21,11 @@ class OptionError(StreamsepError):
 
 class DeviceError(StreamsepError):
     """A sound device that is unknown, missing, busy, or does not do what is asked of it."""
+
+
+class CapacityError(StreamsepError):
+    """No place or no memory for one stream more."""
+
+
+class ParkedError(StreamsepError):
+    """A parked stream that is damaged, or that another model or another render must resume."""

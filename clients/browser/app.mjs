@@ -12,8 +12,10 @@ let run = null; // what is going on: context, source, session, nodes
 let recording = null; // stem → pieces of s16le
 const desk = new Desk($("desk"), $("strip"), (gains) => run?.playback.port.postMessage({ gains }));
 
-function say(text) {
+/** `state`: playing, waiting or nothing. */
+function say(text, state = "") {
   $("status").textContent = text;
+  document.body.className = state;
 }
 
 async function start() {
@@ -46,13 +48,13 @@ async function start() {
   playback.port.postMessage({ gains: desk.gains() });
   session.addEventListener("ready", ({ detail }) => begin(detail.ready));
   session.addEventListener("stems", ({ detail }) => play(detail));
-  session.addEventListener("notice", ({ detail }) => say(detail.text));
+  session.addEventListener("notice", ({ detail }) => say(detail.text, "waiting"));
   session.addEventListener("end", ({ detail }) => stop(detail.text));
   playback.connect(context.destination);
   source.onEnd(() => run?.source === source && setTimeout(() => run?.source === source && stop("The song is over."), 1500));
   $("start").textContent = "Stop";
   $("record").disabled = false;
-  say("Connecting …");
+  say("Connecting …", "waiting");
   await context.resume();
   list();
 }
@@ -64,7 +66,7 @@ function begin(ready) {
     run.source.begin();
   }
   $("model").textContent = ready.model;
-  say("Playing.");
+  say("Playing.", "playing");
 }
 
 function play({ position, count, data }) {
@@ -83,7 +85,8 @@ function show({ peaks, position, playing, target, underruns, dropped }) {
   const behind = (session.position - position) / context.sampleRate + (context.outputLatency || 0);
   $("latency").textContent = playing ? `${Math.round(1000 * behind)} ms` : "–";
   $("buffer").textContent = `${Math.round(1000 * target)} ms`;
-  $("gaps").textContent = String(underruns + (dropped > 0 ? 1 : 0));
+  const skipped = Math.round((1000 * dropped) / context.sampleRate);
+  $("gaps").textContent = skipped ? `${underruns}, ${skipped} ms skipped` : String(underruns);
 }
 
 function stop(text = "Stopped.") {

@@ -1,12 +1,16 @@
 // AudioWorklet: plays four stems with their gains through an adaptive jitter buffer. Knows positions; knows no server.
 //
-// Starts with 80 ms in the buffer; every underrun makes it 20 ms more, a calm minute 10 ms less. Above the most it
-// drops the oldest. Every stop and start is faded over 5 ms: it never clicks.
+// Starts with 80 ms in the buffer; every underrun makes it 20 ms more, a calm minute 10 ms less. What has been in it for
+// three seconds without need, and what is above the most, is skipped with a cross-fade of 20 ms. Every stop and start
+// is faded over 5 ms: it never clicks.
 
 const STEMS = 4;
 const START = 0.08;
 const MOST = 0.6;
 const LEAST = 0.04;
+const SPARE = 0.04; // above the target that is not worth a skip
+const WATCH = 3;
+const CROSS = 0.02;
 
 class Playback extends AudioWorkletProcessor {
   constructor() {
@@ -26,7 +30,9 @@ class Playback extends AudioWorkletProcessor {
     this.begun = this.playing = false;
     this.fade = 0;
     this.peaks = new Float32Array(STEMS);
-    this.sent = this.underruns = this.dropped = this.calm = 0;
+    this.sent = this.underruns = this.dropped = this.calm = this.watched = 0;
+    this.least = Infinity; // samples in the buffer, since the last look
+    this.skip = this.crossed = 0; // samples to be skipped, and how far the cross-fade over them is
   }
 
   hear(message) {
@@ -40,6 +46,7 @@ class Playback extends AudioWorkletProcessor {
       this.read = this.write = position;
       this.begun = true;
       this.playing = false;
+      this.skip = 0;
     }
     for (; this.write < position; this.write++) for (const part of this.ring) part[this.write % this.length] = 0; // a gap
     stems.forEach((stem, s) => {
@@ -50,12 +57,43 @@ class Playback extends AudioWorkletProcessor {
       }
     });
     this.write = position + count;
-    const over = this.write - this.read - Math.round((this.target + MOST) * sampleRate);
-    if (over > 0) {
-      this.read += over;
-      this.dropped += over;
-      this.fade = 0;
+    const waiting = this.write - this.read;
+    if (waiting > (this.target + MOST) * sampleRate) this.jump(waiting - Math.round(this.target * sampleRate));
+  }
+
+  /** Skip `count` samples: at once when nothing is heard, else with a cross-fade. */
+  jump(count) {
+    if (this.skip) return;
+    this.dropped += count;
+    if (this.playing) [this.skip, this.crossed] = [count, 0];
+    else this.read += count;
+  }
+
+  /** One sample of the ring, or two weighed together while a skip is on its way. */
+  at(part) {
+    const here = part[this.read % this.length];
+    if (!this.skip) return here;
+    const weight = this.crossed / (CROSS * sampleRate);
+    return here * (1 - weight) + part[(this.read + this.skip) % this.length] * weight;
+  }
+
+  advance() {
+    this.read++;
+    if (this.skip && ++this.crossed >= CROSS * sampleRate) {
+      this.read += this.skip;
+      this.skip = 0;
     }
+  }
+
+  /** What lay in the buffer all the time is not needed there. */
+  watch(count) {
+    this.least = Math.min(this.least, this.write - this.read);
+    this.watched += count;
+    if (this.watched < WATCH * sampleRate) return;
+    const over = this.least - Math.round(this.target * sampleRate);
+    if (this.playing && over > SPARE * sampleRate) this.jump(over);
+    this.watched = 0;
+    this.least = Infinity;
   }
 
   process(_, [output]) {
@@ -69,14 +107,14 @@ class Playback extends AudioWorkletProcessor {
       this.fade += Math.max(-1 / rest, Math.min(1 / rest, goal - this.fade));
       let l = 0, r = 0;
       if (this.playing && have > 0) {
-        const at = this.read++ % this.length;
         for (let s = 0; s < STEMS; s++) {
           this.gains[s] += (this.targets[s] - this.gains[s]) * this.slow;
-          const a = this.ring[2 * s][at] * this.gains[s], b = this.ring[2 * s + 1][at] * this.gains[s];
+          const a = this.at(this.ring[2 * s]) * this.gains[s], b = this.at(this.ring[2 * s + 1]) * this.gains[s];
           this.peaks[s] = Math.max(this.peaks[s], Math.abs(a), Math.abs(b));
           l += a;
           r += b;
         }
+        this.advance();
       } else if (this.playing) {
         this.playing = false;
         this.fade = 0;
@@ -87,6 +125,7 @@ class Playback extends AudioWorkletProcessor {
       left[i] = l * this.fade;
       if (right) right[i] = r * this.fade;
     }
+    this.watch(left.length);
     this.report(left.length);
     return true;
   }

@@ -1,4 +1,4 @@
-"""``python -m clients.python``: a file to a server, its stems into files."""
+"""``python -m clients.python``: a file to a server, its stems into files; or line-in to a server, its mix out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from typing import Annotated
 import typer
 
 from clients.python.errors import ClientError
+from clients.python.faders import Faders
 from clients.python.files import separate_file
+from clients.python.live import LiveOptions, play_live
 from streamsep.protocol import OUTPUTS
 
 
 def main(
-    song: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file: wav, flac, mp3, ogg.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the stems: DIR/<song>/<stem>.")],
+    song: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A sound file: wav, flac, mp3, ogg.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder for the stems: DIR/<song>/<stem>.", show_default=False),
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Line-in to the server, its mix to the loudspeaker.")] = False,
     url: Annotated[str, typer.Option(metavar="URL", help="Address of the server.")] = "ws://127.0.0.1:8765/v1",
     stems: Annotated[str, typer.Option(metavar="A,B", help="Only these stems; mix is their sum.")] = ",".join(
         OUTPUTS[:-1]
@@ -26,24 +34,53 @@ def main(
     render: Annotated[str, typer.Option(metavar="HOW", help="mask or codec.")] = "mask",
     token: Annotated[str | None, typer.Option(envvar="STREAMSEP_TOKEN", help="Token of the server.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that exist already.")] = False,
+    source: Annotated[
+        str | None, typer.Option("--input", metavar="DEVICE", help="Live: name or number of the input.")
+    ] = None,
+    speaker: Annotated[
+        str | None, typer.Option("--output", metavar="DEVICE", help="Live: name or number of the output.")
+    ] = None,
+    gain: Annotated[
+        list[str] | None, typer.Option(metavar="STEM=DB", help="Live: a fader; may be given again.")
+    ] = None,
+    mute: Annotated[list[str] | None, typer.Option(metavar="STEM", help="Live: leave a stem out.")] = None,
+    solo: Annotated[list[str] | None, typer.Option(metavar="STEM", help="Live: this stem alone.")] = None,
+    rate: Annotated[int, typer.Option(metavar="HZ", help="Live: sample rate of both devices.")] = 48_000,
+    channels: Annotated[int, typer.Option(metavar="N", help="Live: 1 or 2.")] = 2,
+    format: Annotated[str, typer.Option(metavar="HOW", help="Live: s16le, f32le or, for thin lines, opus.")] = "s16le",
 ) -> None:
-    """Separate a file on a server.
+    """Separate a file on a server, or live sound.
 
-    The stems are 32-bit float wav files of the file's rate, channels and length, the same samples that
-    `streamsep separate` computes. A lost connection is taken up again by itself.
+    A file's stems are 32-bit float wav files of its rate, channels and length, the same samples that
+    `streamsep separate` computes. A lost connection is taken up again by itself. Live, lines on stdin move the faders:
+    `vocals -12`, `mute drums`, `solo bass`, `reset`, `quit`.
 
     \b
     Examples:
       python -m clients.python song.wav -o stems
       python -m clients.python song.flac -o stems --url wss://stems.example/v1 --stems vocals,drums
+      python -m clients.python --live --mute vocals
+      python -m clients.python --live --input "USB Audio" --output HDMI --gain vocals=-12
     """
-    names = tuple(name.strip() for name in stems.split(",") if name.strip())
-    started = time.monotonic()
 
     def notice(text: str) -> None:
-        print(text, file=sys.stderr)
+        print(text, file=sys.stderr, flush=True)
 
     try:
+        if live:
+            if song is not None or out is not None:
+                raise ClientError("--live takes no file; leave out FILE and -o, or leave out --live.")
+            faders = Faders()
+            orders = [*(gain or []), *(f"mute {stem}" for stem in mute or []), *(f"solo {stem}" for stem in solo or [])]
+            for order in orders:
+                faders.order(order)
+            options = LiveOptions(url, source, speaker, rate, channels, format, lookahead, token)
+            asyncio.run(play_live(options, faders, notice))
+            return
+        if song is None or out is None:
+            raise ClientError("give a sound file and a folder for its stems with -o, or --live.")
+        names = tuple(name.strip() for name in stems.split(",") if name.strip())
+        started = time.monotonic()
         paths = asyncio.run(separate_file(song, url, out, names, lookahead, render, token, overwrite, notice))
     except* ClientError as errors:
         print(_first(errors), file=sys.stderr)

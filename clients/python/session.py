@@ -15,18 +15,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as open_socket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed
 
 from clients.python.errors import ClientError, ServerError
 from clients.python.journal import Journal, Sound
+from clients.python.wire import Wire
 from streamsep.protocol import (
-    MAX_MESSAGE,
     VERSION,
     Ack,
-    Audio,
-    Bye,
     Error,
     Flush,
     Hello,
@@ -38,10 +34,8 @@ from streamsep.protocol import (
     Set,
     Stats,
     Stems,
-    decode,
-    decode_samples,
-    encode,
     encode_samples,
+    raw_format,
 )
 
 Samples = NDArray[np.float32]
@@ -49,6 +43,7 @@ Notice = Callable[[str], None]
 
 ALIVE = 15.0  # seconds of silence after which the server is told that somebody is here
 ACK = 0.5  # seconds of stems between two acks
+FRESH = 0.2  # seconds of live sound with which a new session begins when the old one is gone
 MOST = 1 << 16  # samples in one audio message
 BACKOFF = (0.25, 5.0)  # seconds between attempts: at first, and at most
 _FADERS = ("gains", "mute", "solo")
@@ -83,6 +78,7 @@ async def connect(
     """Begin a session.
 
     Args:
+        format: ``f32le`` is exact, ``s16le`` half as much, ``opus`` (at 48 kHz) a tenth of it and not exact.
         live: sound that cannot wait; else nothing is ever dropped, and ``send`` waits for the server.
         patience: seconds for which a lost connection is tried again.
         notice: told in a sentence what happens to the connection.
@@ -118,9 +114,9 @@ class Session:
         self._blocks: asyncio.Queue[Block | BaseException | None] = asyncio.Queue()
         self._answers: dict[str, asyncio.Future[Any]] = {}
         self._changed = asyncio.Event()
-        self._socket: ClientConnection | None = None
+        self._wire: Wire | None = None
         self._task: asyncio.Task[None] | None = None
-        self._seq = self._acked = self._mark = 0
+        self._acked = self._mark = 0
         self._closing = False
         self.ready: Ready
 
@@ -166,18 +162,16 @@ class Session:
         """What the server counts."""
         self._check()
         future = self._answer("stats")
-        if self._socket is not None:
-            await self._tell(Stats())
+        await self._tell(Stats())
         return await future
 
     async def close(self) -> None:
         """Say goodbye and free the place."""
         self._closing = True
-        if self._socket is not None:
+        if self._wire is not None:
             with contextlib.suppress(ConnectionClosed, TimeoutError):
                 async with asyncio.timeout(2):
-                    await self._tell(Bye("done"))
-                    await self._socket.close()
+                    await self._wire.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -185,8 +179,8 @@ class Session:
 
     async def drop(self) -> None:
         """Break the connection as a bad network would; the session goes on by itself."""
-        if self._socket is not None:
-            self._socket.transport.abort()
+        if self._wire is not None:
+            self._wire.abort()
 
     def __aiter__(self) -> AsyncIterator[Block]:
         return self._iterate()
@@ -199,10 +193,10 @@ class Session:
 
     async def _send(self, block: Samples) -> None:
         self._check()
-        self._journal.sound(block.shape[1], encode_samples(block, self.hello.format))
+        self._journal.sound(block.shape[1], encode_samples(block, raw_format(self.hello.format)))
         self._change()
         if self.hello.live:
-            self.lost += self._journal.drop_before(self._journal.position - 2 * self.ready.window)
+            self._journal.drop_before(self._journal.position - 2 * self.ready.window)
             await asyncio.sleep(0)
         else:
             while self._journal.position - self.position > self.ready.window:
@@ -247,17 +241,17 @@ class Session:
 
     async def _talk(self) -> None:
         """Until the connection is lost. Raises ServerError for an error that trying again does not mend."""
-        listener = asyncio.create_task(self._listen())
-        speaker = asyncio.create_task(self._speak())
+        assert self._wire is not None
+        listener = asyncio.create_task(self._listen(self._wire))
+        speaker = asyncio.create_task(self._speak(self._wire))
         try:
             await asyncio.wait((listener, speaker), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._socket, socket = None, self._socket
+            wire, self._wire = self._wire, None
             for task in (listener, speaker):
                 task.cancel()
             results = await asyncio.gather(listener, speaker, return_exceptions=True)
-            if socket is not None:
-                socket.transport.abort()
+            wire.abort()
         for result in results:
             if isinstance(result, ServerError) and result.code in _AGAIN:
                 self._notice(f"the server says: {result}")
@@ -289,12 +283,12 @@ class Session:
         if not first:
             hello = replace(hello, resume=self.ready.resume, received=self.position - self._base)
         try:
-            ready = await self._greet(hello)
+            self._wire, ready = await Wire.open(self.url, hello)
         except ServerError as error:
             if first or error.code != "resume":
                 raise
             # The server does not know the session any more: a new one, from the oldest sound that is still here.
-            ready = await self._greet(self._fresh_hello())
+            self._wire, ready = await Wire.open(self.url, self._fresh_hello())
             self._begin_anew()
         self.ready = ready
         if first:
@@ -306,60 +300,44 @@ class Session:
             await self._tell(Stats())
         self._notice("connected again.")
 
-    async def _greet(self, hello: Hello) -> Ready:
-        try:
-            socket = await open_socket(
-                self.url, compression=None, max_size=MAX_MESSAGE, ping_timeout=60, close_timeout=2, open_timeout=10
-            )
-        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ValueError) as error:
-            raise ClientError(f"no server at {self.url}: {error}.") from error
-        try:
-            async with asyncio.timeout(10):
-                await socket.send(encode(hello))
-                answer = decode(await self._data(socket))
-        except (ConnectionClosed, TimeoutError, ProtocolError) as error:
-            raise ClientError(f"{self.url} does not answer like a streamsep server: {error}.") from error
-        if isinstance(answer, Error):
-            raise ServerError(answer)
-        if not isinstance(answer, Ready):
-            raise ClientError(f"{self.url} answered '{answer.kind}' instead of 'ready'.")
-        self._socket = socket
-        return answer
-
     def _fresh_hello(self) -> Hello:
         known = {name: self._desk[name] for name in ("stems", "lookahead") if name in self._desk}
         return replace(self.hello, **known)
 
     def _begin_anew(self) -> None:
+        if self.hello.live:  # what is older would come too late
+            self._journal.drop_before(self._journal.position - round(FRESH * self.hello.rate))
         self._base = self._journal.start
         self.restarts += 1
-        self._notice(f"the model begins anew at sample {self._base}.")
+        lost = max(0, self._base - self.position)
+        said = f"{lost} samples ({lost / self.hello.rate:.1f} s) are lost" if lost else "no samples are lost"
+        self._notice(f"the model begins anew at sample {self._base}; {said}.")
 
-    async def _speak(self) -> None:
+    async def _speak(self, wire: Wire) -> None:
         while True:
             while self._journal:
                 entry = self._journal.take()
                 if isinstance(entry, Sound):
-                    message: Message = Audio(self._seq, entry.position - self._base, entry.data)
-                    self._seq += 1
-                elif isinstance(entry.message, Set):
-                    at = entry.message.position
+                    await wire.sound(entry.position - self._base, entry.data)
+                    continue
+                at = entry.message.position
+                if isinstance(entry.message, Set):
                     message = replace(entry.message, position=None if at is None else max(0, at - self._base))
                 else:
+                    await wire.drain()
                     message = replace(entry.message, position=None)
-                await self._tell(message)
+                await wire.tell(message)
             try:
                 async with asyncio.timeout(ALIVE):
                     await self._wait()
             except TimeoutError:
-                await self._tell(Ping(0))
+                await wire.tell(Ping(0))
 
-    async def _listen(self) -> None:
-        assert self._socket is not None
+    async def _listen(self, wire: Wire) -> None:
         while True:
-            message = decode(await self._data(self._socket))
+            message = await wire.hear()
             if isinstance(message, Stems):
-                await self._stems(message)
+                await self._stems(message, wire.samples(message))
             elif isinstance(message, (Mark, Flush)):
                 self._answered(message)
             elif isinstance(message, Stats):
@@ -367,13 +345,11 @@ class Session:
             elif isinstance(message, Error):
                 if message.fatal:
                     raise ServerError(message)
+                self.lost += message.lost or 0  # silence stood in for them
                 self._notice(f"the server says: {message.sentence}")
 
-    async def _stems(self, message: Stems) -> None:
+    async def _stems(self, message: Stems, sound: dict[str, Samples]) -> None:
         position = message.position + self._base
-        sound = {
-            name: decode_samples(data, self.hello.format, self.hello.channels) for name, data in message.data.items()
-        }
         early, count = max(0, self.position - position), message.count
         if early >= count:
             return  # was here before the connection was lost
@@ -403,10 +379,5 @@ class Session:
             future.set_result(value)
 
     async def _tell(self, message: Message) -> None:
-        if self._socket is not None:
-            await self._socket.send(encode(message))
-
-    @staticmethod
-    async def _data(socket: ClientConnection) -> bytes:
-        data = await socket.recv()
-        return data.encode() if isinstance(data, str) else data
+        if self._wire is not None:
+            await self._wire.tell(message)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kernels.numba.compile import jit
 from kernels.numba.linear import add_linear
-from kernels.numba.parts import array, mlp_rows, norm_rows
+from kernels.numba.parts import array, attend_ring, mlp_rows, norm_rows
 from kernels.reference.conformer_step import ConformerWeights
 
 
@@ -41,7 +41,7 @@ def conformer_step(
 
 @jit
 def _opened(rows: Any, norm: Any, weight: Any) -> Any:
-    """rmsnorm(rows) · weightᵀ."""
+    """rms_norm(rows) · weightᵀ."""
     normed = np.empty_like(rows)
     norm_rows(rows, norm, normed)
     y = np.zeros((rows.shape[0], weight.shape[0]), dtype=np.float32)
@@ -76,7 +76,7 @@ def _time(
                 first = h * dim
                 key[b, n, h, at] = row[width + first : width + first + dim]
                 value[b, n, h, at] = row[2 * width + first : 2 * width + first + dim]
-                _attend(
+                attend_ring(
                     row[first : first + dim],
                     key[b, n, h],
                     value[b, n, h],
@@ -86,30 +86,6 @@ def _time(
                     mixed[b * tokens + n, first : first + dim],
                 )
     add_linear(mixed, out, rows)
-
-
-@jit
-def _attend(q: Any, key: Any, value: Any, distance: Any, at: int, count: int, mixed: Any) -> None:
-    """One head: q [d] against the ``count`` written cells of a ring [W, d] whose newest is ``at``, into ``mixed``."""
-    window, dim = key.shape
-    scale = np.float32(1 / math.sqrt(dim))
-    scores = np.empty(count, dtype=np.float32)
-    top = np.float32(-np.inf)
-    for u in range(count):  # cells 0 … count - 1 are the written ones
-        total = np.float32(0)
-        for i in range(dim):
-            total += q[i] * key[u, i]
-        age = at - u if u <= at else at - u + window
-        scores[u] = total * scale + distance[age]
-        top = max(top, scores[u])
-    total = np.float32(0)
-    for u in range(count):
-        scores[u] = math.exp(scores[u] - top)
-        total += scores[u]
-    for u in range(count):
-        weight = scores[u] / total
-        for i in range(dim):
-            mixed[i] += weight * value[u, i]
 
 
 @jit

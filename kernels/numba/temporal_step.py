@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kernels.numba.compile import jit
 from kernels.numba.linear import add_linear
-from kernels.numba.parts import array, mlp_rows, norm_rows
+from kernels.numba.parts import array, mlp_rows, norm_rows, rotate
 from kernels.reference.layer import LayerWeights
 
 
@@ -62,24 +62,13 @@ def _layer(
     for b in range(slots):
         if moves[b]:
             row = projected[b].reshape(heads + 2 * kv_heads, dim)
-            _rotate(row[: heads + kv_heads], cos[b], sin[b])
+            rotate(row[: heads + kv_heads], cos[b], sin[b])
             at = position[b] % window
             k_cache[b, at] = row[heads : heads + kv_heads]
             v_cache[b, at] = row[heads + kv_heads :]
             _attend(row[:heads], k_cache[b], v_cache[b], min(position[b] + 1, window), mixed[b])
     add_linear(mixed, out, x)
     mlp_rows(x, mlp_norm, gate_up, down)
-
-
-@jit
-def _rotate(rows: Any, cos: Any, sin: Any) -> None:
-    """Rotary embedding in place: rows ``[H, head_dim]``."""
-    half = cos.shape[0]
-    for h in range(rows.shape[0]):
-        for i in range(half):
-            first, second = rows[h, i], rows[h, i + half]
-            rows[h, i] = first * cos[i] - second * sin[i]
-            rows[h, i + half] = second * cos[i] + first * sin[i]
 
 
 @jit

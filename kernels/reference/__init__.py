@@ -1,8 +1,9 @@
 """Plain torch: the truth that every other backend is tested against."""
 
+from kernels.reference.depth_decode import Choice, DepthPlan, Emitted, depth_decode
 from kernels.reference.depth_step import DepthHeads, DepthWeights, depth_logits, depth_step
 from kernels.reference.layer import LayerWeights
-from kernels.reference.rmsnorm import rmsnorm
+from kernels.reference.rms_norm import rms_norm
 from kernels.reference.rope import apply_rope, rope_frequencies, rope_rotation
 from kernels.reference.softmax_mean import softmax_mean
 from kernels.reference.swiglu import swiglu
@@ -16,15 +17,19 @@ from kernels.reference.window_attention import (
 )
 
 __all__ = [
+    "Choice",
     "DepthHeads",
+    "DepthPlan",
     "DepthWeights",
+    "Emitted",
     "LayerWeights",
     "apply_rope",
+    "depth_decode",
     "depth_logits",
     "depth_step",
     "masked_attention",
     "ring_append",
-    "rmsnorm",
+    "rms_norm",
     "rope_frequencies",
     "rope_rotation",
     "softmax_mean",

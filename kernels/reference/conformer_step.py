@@ -1,12 +1,12 @@
 """One block of a band-split causal Conformer for one frame a slot. Knows one block; knows nothing of its input.
 
-x = x + swiglu(rmsnorm(x) · first_upᵀ) · first_downᵀ
-q, k, v = split(rmsnorm(x) · time_qkvᵀ);  ring[position mod W] = k, v                      (active slots)
+x = x + swiglu(rms_norm(x) · first_upᵀ) · first_downᵀ
+q, k, v = split(rms_norm(x) · time_qkvᵀ);  ring[position mod W] = k, v                      (active slots)
 x = x + softmax(q·kᵀ/√d + distance[age]) · v · time_outᵀ              over time, in every token
-h = glu(rmsnorm(x) · conv_upᵀ);  y = Σ_i depthwise[i] · (past, h)[i];  past = its last K-1        (active slots)
-x = x + silu(rmsnorm(y)) · conv_downᵀ
-q, k, v = split(rmsnorm(x) · bands_qkvᵀ);  x = x + softmax(q·kᵀ/√d) · v · bands_outᵀ     over the tokens
-x = x + swiglu(rmsnorm(x) · second_upᵀ) · second_downᵀ
+h = glu(rms_norm(x) · conv_upᵀ);  y = Σ_i depthwise[i] · (past, h)[i];  past = its last K-1        (active slots)
+x = x + silu(rms_norm(y)) · conv_downᵀ
+q, k, v = split(rms_norm(x) · bands_qkvᵀ);  x = x + softmax(q·kᵀ/√d) · v · bands_outᵀ     over the tokens
+x = x + swiglu(rms_norm(x) · second_upᵀ) · second_downᵀ
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kernels.reference.case import Case, Cost
-from kernels.reference.rmsnorm import rmsnorm
+from kernels.reference.rms_norm import rms_norm
 from kernels.reference.swiglu import swiglu
 
 
@@ -68,8 +68,8 @@ def conformer_step(
     Returns ``[B, N, D]``.
     """
     w, heads = weights, key.shape[2]
-    x = x + swiglu(rmsnorm(x, w.first_norm) @ w.first_up.T) @ w.first_down.T
-    q, k, v = (rmsnorm(x, w.time_norm) @ w.time_qkv.T).unflatten(-1, (3, heads, -1)).unbind(2)  # [B, N, H, d]
+    x = x + swiglu(rms_norm(x, w.first_norm) @ w.first_up.T) @ w.first_down.T
+    q, k, v = (rms_norm(x, w.time_norm) @ w.time_qkv.T).unflatten(-1, (3, heads, -1)).unbind(2)  # [B, N, H, d]
     _write(key, k, position, active)
     _write(value, v, position, active)
     age = (position.unsqueeze(1) - torch.arange(key.shape[3], device=x.device)) % key.shape[3]  # [B, W]
@@ -79,16 +79,16 @@ def conformer_step(
     weight = torch.where(unwritten, 0.0, scores).add(bias).softmax(-1)
     clean = value.masked_fill(unwritten.unsqueeze(-1), 0.0)
     x = x + torch.einsum("bnhw,bnhwd->bnhd", weight, clean).flatten(-2) @ w.time_out.T
-    h = F.glu(rmsnorm(x, w.conv_norm) @ w.conv_up.T, -1)
+    h = F.glu(rms_norm(x, w.conv_norm) @ w.conv_up.T, -1)
     span = torch.cat([past, h.unsqueeze(2)], 2)
     y = (span * w.depthwise).sum(2)
     kept = span[:, :, 1:]
     past.copy_(kept if active is None else torch.where(active[:, None, None, None], kept, past))
-    x = x + F.silu(rmsnorm(y, w.inner_norm)) @ w.conv_down.T
-    q, k, v = (rmsnorm(x, w.bands_norm) @ w.bands_qkv.T).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    x = x + F.silu(rms_norm(y, w.inner_norm)) @ w.conv_down.T
+    q, k, v = (rms_norm(x, w.bands_norm) @ w.bands_qkv.T).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
     mixed = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v  # [B, H, N, d]
     x = x + mixed.transpose(1, 2).flatten(-2) @ w.bands_out.T
-    return x + swiglu(rmsnorm(x, w.second_norm) @ w.second_up.T) @ w.second_down.T
+    return x + swiglu(rms_norm(x, w.second_norm) @ w.second_up.T) @ w.second_down.T
 
 
 def _write(ring: Tensor, new: Tensor, position: Tensor, active: Tensor | None) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from kernels.reference.case import Case, Cost
 from kernels.reference.layer import LayerWeights
-from kernels.reference.rmsnorm import rmsnorm
+from kernels.reference.rms_norm import rms_norm
 from kernels.reference.swiglu import swiglu
 from kernels.reference.window_attention import masked_attention
 
@@ -72,7 +72,7 @@ def depth_step(
     x = x + torch.einsum("nrf,rdf->nrd", fed, feed.expand(len(books), -1, -1))
     for layer, rows in zip(weights.layers, past, strict=True):
         x = _layer(layer, x, rows, filled, bias)
-    y = rmsnorm(x, weights.heads.norm).transpose(0, 1)
+    y = rms_norm(x, weights.heads.norm).transpose(0, 1)
     if books[0] == books[-1]:
         return depth_logits(weights.heads, y.unsqueeze(0), books[0]).squeeze(0).transpose(0, 1)
     return depth_logits(weights.heads, y, books[0]).transpose(0, 1)
@@ -96,12 +96,12 @@ def depth_logits(heads: DepthHeads, y: Tensor, first: int) -> Tensor:
 
 def _layer(layer: LayerWeights, x: Tensor, past: Tensor, filled: int, bias: Tensor) -> Tensor:
     heads, dim = past.shape[-2:]
-    rows = (rmsnorm(x, layer.attention_norm) @ layer.qkv.T).unflatten(-1, (3, heads, dim))
+    rows = (rms_norm(x, layer.attention_norm) @ layer.qkv.T).unflatten(-1, (3, heads, dim))
     end = filled + x.shape[1]
     past[:, :, filled:end] = rows[:, :, 1:].permute(2, 0, 1, 3, 4)
     mixed = masked_attention(rows[:, :, 0], past[0, :, :end], past[1, :, :end], bias)
     x = x + mixed.flatten(-2) @ layer.out.T
-    return x + swiglu(rmsnorm(x, layer.mlp_norm) @ layer.gate_up.T) @ layer.down.T
+    return x + swiglu(rms_norm(x, layer.mlp_norm) @ layer.gate_up.T) @ layer.down.T
 
 
 def cases() -> list[Case]:

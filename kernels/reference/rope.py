@@ -30,20 +30,21 @@ def rope_frequencies(head_dim: int, theta: float = 10_000.0) -> Tensor:
     return torch.tensor(turns, dtype=torch.int64)
 
 
-def rope_rotation(position: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
+def rope_rotation(position: Tensor, frequencies: Tensor, double: bool = False) -> tuple[Tensor, Tensor]:
     """Cosine and sine for each position.
 
     Args:
         position: ``[...]`` int64, 0 ≤ position < 2⁶³; only its low 32 bits matter.
         frequencies: ``[head_dim / 2]`` int64 from :func:`rope_frequencies`.
+        double: give float64.
 
-    Returns ``(cos, sin)``, each ``[..., head_dim / 2]`` float32.
+    Returns ``(cos, sin)``, each ``[..., head_dim / 2]`` float32, or float64.
     """
     low = (position & (_TURN - 1)).unsqueeze(-1)  # keeps the product below 2⁶³: 32 + 30 bits
     phase = (low * frequencies) & (_TURN - 1)
     signed = torch.where(phase >= _TURN // 2, phase - _TURN, phase)
     angle = signed.double() * (2 * math.pi / _TURN)
-    return angle.cos().float(), angle.sin().float()
+    return (angle.cos(), angle.sin()) if double else (angle.cos().float(), angle.sin().float())
 
 
 def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """One layer of a sliding-window transformer for one position a slot. Knows one layer; knows nothing of its input.
 
-    q, k, v = split(rmsnorm(x) · qkvᵀ);   q, k = rope(q), rope(k);   cache[position mod W] = k, v   (active slots)
+    q, k, v = split(rms_norm(x) · qkvᵀ);   q, k = rope(q), rope(k);   cache[position mod W] = k, v   (active slots)
     x = x + window_attention_step(q, cache) · outᵀ
-    x = x + swiglu(rmsnorm(x) · gate_upᵀ) · downᵀ
+    x = x + swiglu(rms_norm(x) · gate_upᵀ) · downᵀ
 
 Caches and masks are those of `kernels.reference.window_attention`.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kernels.reference.case import Case, Cost
 from kernels.reference.layer import LayerWeights
-from kernels.reference.rmsnorm import rmsnorm
+from kernels.reference.rms_norm import rms_norm
 from kernels.reference.rope import apply_rope
 from kernels.reference.swiglu import swiglu
 from kernels.reference.window_attention import ring_append, window_attention_step
@@ -44,13 +44,13 @@ def temporal_step(
     """
     kv_heads, dim = k_cache.shape[2:]
     heads = layer.qkv.shape[0] // dim - 2 * kv_heads
-    rows = (rmsnorm(x, layer.attention_norm) @ layer.qkv.T).unflatten(-1, (-1, dim))
+    rows = (rms_norm(x, layer.attention_norm) @ layer.qkv.T).unflatten(-1, (-1, dim))
     q, k, v = rows.split((heads, kv_heads, kv_heads), dim=1)
     q, k = apply_rope(q, cos, sin), apply_rope(k, cos, sin)
     ring_append(k_cache, k, position, active)
     ring_append(v_cache, v, position, active)
     x = x + window_attention_step(q, k_cache, v_cache, position).flatten(1) @ layer.out.T
-    return x + swiglu(rmsnorm(x, layer.mlp_norm) @ layer.gate_up.T) @ layer.down.T
+    return x + swiglu(rms_norm(x, layer.mlp_norm) @ layer.gate_up.T) @ layer.down.T
 
 
 def cases() -> list[Case]:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kernels.reference.conformer_step import ConformerWeights, conformer_step
-from kernels.reference.rmsnorm import EPS
+from kernels.reference.rms_norm import EPS
 from streamsep.config import ConditionConfig
 from streamsep.streaming import State, StreamModule
 

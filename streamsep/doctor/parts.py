@@ -37,15 +37,15 @@ def sound_devices() -> dict[str, Any]:
 
 def kernel_table(device: str) -> list[dict[str, Any]]:
     """Every implementation of every op: whether it loads here, and whether it is the one chosen on ``device``."""
-    from kernels.registry import IMPLEMENTATIONS, resolve
+    from kernels.registry import IMPLEMENTATIONS, KernelError, resolve
 
     rows: list[dict[str, Any]] = []
     for known in sorted(IMPLEMENTATIONS, key=lambda each: each.op):
         problem = _import_problem(known.module)
         try:
             used = problem is None and resolve(known.op, device).implementation == known
-        except (ImportError, ValueError):
-            used = False
+        except KernelError as error:
+            used, problem = False, problem or str(error)
         rows.append(
             {
                 "op": known.op,

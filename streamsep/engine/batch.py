@@ -9,92 +9,101 @@ A batch of one computes the same bits as a ``Stream``. Larger batches sum in ano
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamsep.codec.stft import STFT
 from streamsep.condition.features import mid_side
-from streamsep.config import ENVELOPES, FRAME, LOOKAHEADS, PREDICTIVE_HOP, STEMS
+from streamsep.config import ENVELOPES, FRAME, PREDICTIVE_HOP, STEMS
+from streamsep.engine.levels import Level
+from streamsep.engine.pages import PagePool
+from streamsep.engine.parked import Parked
+from streamsep.engine.parts import Parts
 from streamsep.engine.runner import CODEC, MASK, Settings, decoding_of
+from streamsep.engine.slots import Slots
+from streamsep.lm import Decoding
+from streamsep.lm.pages import Pages, ring_pages
 from streamsep.model.net import FUSED, GUIDE, Net, NetOutput
-from streamsep.render.codec import CodecRenderer
-from streamsep.render.mask import MaskRenderer
-from streamsep.render.predictive import HOPS, PredictiveRenderer, hop_masks
+from streamsep.render.predictive import HOPS, hop_masks
+from streamsep.streaming import State
 
 Sound = NDArray[np.float32]
-
-
-@dataclass
-class _Slot:
-    """What of a stream is no tensor of a state: blocks that wait for their frame, masks for the next, frames so far."""
-
-    lookahead: int
-    heard: list[Tensor] = field(default_factory=list)
-    masks: Tensor | None = None
-    frames: int = 0
+Codes = NDArray[np.int64]
 
 
 class Batch:
     """``slots`` places for streams of one render; ``tick`` advances any of them by one tick.
 
-    A place that was freed and is opened again remembers nothing of the stream before.
+    A place that was freed and is opened again remembers nothing of the stream before. ``pool``: where pages come from;
+    when None, a pool of its own that is enough for all slots.
     """
 
-    def __init__(self, net: Net, slots: int, render: str = MASK, decode: str = FUSED, exact: bool = False) -> None:
-        self.slots, self.render, self.exact = slots, render, exact
-        self._device = next(net.parameters()).device
-        self._net, self._decode = net, decode
-        self._decoding = decoding_of(net, Settings(render, (decode,)))
-        self._stft = STFT().to(self._device)
-        self._mask, self._hop = MaskRenderer().to(self._device), PredictiveRenderer().to(self._device)
-        self._codec = CodecRenderer(net.codec).to(self._device)
-        with torch.inference_mode():
-            self._states = {
-                "stft": self._stft.init_state(slots, self._device),
-                "net": net.init_state(slots, self._device),
-            }
-            if render == CODEC:
-                self._states["codec"] = self._codec.init_state(slots, self._device)
-            else:
-                self._states["mask"] = self._mask.init_state(slots, self._device)
-                self._states["hop"] = self._hop.init_state(slots, self._device)
-        self._lookahead = torch.zeros(slots, dtype=torch.int64, device=self._device)
-        self._free = list(range(slots))
-        self._taken: dict[int, _Slot] = {}
+    def __init__(
+        self,
+        net: Net,
+        slots: int,
+        render: str = MASK,
+        decode: str = FUSED,
+        exact: bool = False,
+        pool: PagePool | None = None,
+    ) -> None:
+        self.render, self.exact = render, exact
+        self._decode = decode
+        self._parts = Parts(net, render)
+        self._device = self._parts.device
+        if pool is None:
+            with torch.inference_mode():
+                pool = PagePool(Pages(net.config.lm, slots * ring_pages(net.config.lm), self._device))
+        self._slots = Slots(self._parts, slots, decode, pool)
+        self._taken = self._slots.taken
+        self._decodings = {seeded: decoding_of(net, Settings(render, (decode,), seed=seeded)) for seeded in (None, 0)}
+
+    @property
+    def slots(self) -> int:
+        return self._slots.count
 
     @property
     def taken(self) -> int:
         return len(self._taken)
 
-    def open(self, lookahead: int) -> int:
-        """Take the lowest free slot, as new. Raises IndexError when none is left."""
-        slot = heapq.heappop(self._free)
-        self.reset(slot, lookahead)
-        return slot
+    def open(self, lookahead: int, seed: int | None = None) -> int:
+        """Take the lowest free slot, as new. Raises CapacityError when no slot or too few pages are left.
+
+        ``seed``: draw tokens at random, repeatably; the likeliest when None.
+        """
+        return self._slots.open(lookahead, seed)
 
     def reset(self, slot: int, lookahead: int) -> None:
         """Forget everything that ``slot`` heard; it goes on with ``lookahead``."""
-        with torch.inference_mode():
-            for state in self._states.values():
-                state.narrow(slot, slot + 1).reset()
-            self._lookahead[slot] = LOOKAHEADS.index(lookahead)
-        self._taken[slot] = _Slot(lookahead)
+        self._slots.reset(slot, lookahead, self._taken[slot].seed)
 
     def close(self, slot: int) -> None:
-        del self._taken[slot]
-        heapq.heappush(self._free, slot)
+        self._slots.close(slot)
 
-    def tick(self, blocks: Mapping[int, Sound], hurried: Collection[int] = ()) -> dict[int, Sound]:
+    def save(self, slot: int) -> Parked:
+        """A copy, on the host, of all that ``slot`` remembers. The stream may go on."""
+        return self._slots.save(slot)
+
+    def load(self, parked: Parked) -> int:
+        """Take a slot for a parked stream: it goes on with the bits that it would have had.
+
+        Raises CapacityError when it does not fit in, ParkedError when it is damaged or belongs to another model.
+        """
+        return self._slots.load(parked)
+
+    def codes(self, slot: int) -> Codes | None:
+        """Tokens [S, q] that the last tick of ``slot`` emitted; None when its language model did not run."""
+        codes = self._taken[slot].codes
+        return None if codes is None else codes.cpu().numpy()
+
+    def tick(self, blocks: Mapping[int, Sound], level: Level = Level.FULL) -> dict[int, Sound]:
         """Slot → mixture [2, unit] left/right at 48 kHz; gives slot → stems [S, 2, unit].
 
-        ``unit`` is 480 for the mask render at lookahead -1, else 1920. ``hurried``: slots that the guide head alone
-        separates, several times as fast; their language model pauses. The codec render knows no such hurry.
+        ``unit`` is 480 for the mask render at lookahead -1, else 1920. ``level``: how much is computed for all of them.
         """
         with torch.inference_mode():
             tensors = {slot: torch.from_numpy(block).to(self._device) for slot, block in blocks.items()}
@@ -104,13 +113,13 @@ class Batch:
             for group in self._groups(hops):
                 out.update(self._render_hops(group, hops))
             for slot, block in tensors.items():
+                self._taken[slot].codes = None
                 if (frame := self._frame(slot, block)) is not None:
                     frames[slot] = frame
-            slow = [slot for slot in frames if slot not in hurried or self.render == CODEC]
-            fast = [slot for slot in frames if slot not in slow]
-            for slots, decode in ((slow, self._decode), (fast, GUIDE)):
+            for seeded in (False, True):
+                slots = [slot for slot in frames if (self._taken[slot].seed is not None) == seeded]
                 for group in self._groups(slots):
-                    out.update(self._step(group, frames, decode))
+                    out.update(self._step(group, frames, level))
             return {slot: sound.cpu().numpy() for slot, sound in out.items()}
 
     def _predicts(self, slot: int) -> bool:
@@ -134,31 +143,52 @@ class Batch:
         self._taken[slot].heard = []
         return torch.cat(heard, -1)
 
-    def _step(self, group: list[int], frames: dict[int, Tensor], decode: str) -> dict[int, Tensor]:
+    def _step(self, group: list[int], frames: dict[int, Tensor], level: Level) -> dict[int, Tensor]:
         """One frame of the slots in ``group``: stems of those that render by frames."""
         first, stop, active = self._range(group)
-        part = {name: state.narrow(first, stop) for name, state in self._states.items()}
+        state = self._slots.state.narrow(first, stop)
         mixture = self._gather(frames, group, (2, FRAME))
-        spectrum = self._stft.step(mid_side(mixture, 1), part["stft"], active)
-        codec = self.render == CODEC
-        decodes = () if codec else (decode,)
-        lookahead = self._lookahead[first:stop]
-        out = self._net.step(
-            spectrum, lookahead, part["net"], active, decodes=decodes, decoding=self._decoding, tokens=codec
-        )
+        spectrum = self._parts.stft.step(mid_side(mixture, 1), state.child("stft"), active)
+        out = self._separate(group, spectrum, state, active, level)
         for slot in group:
-            self._taken[slot].frames += 1
-        if codec:
-            return self._render_codec(group, out)
-        masks = out.masks[decode]
+            held = self._taken[slot]
+            held.frames += 1
+            held.codes = None if out.lm is None else out.lm.codes[slot - first]
+        if self.render == CODEC:
+            return self._render_codec(group, out, state)
+        (masks,) = out.masks.values()
         for slot in group:
             if self._predicts(slot):
                 self._taken[slot].masks = hop_masks(masks[slot - first : slot - first + 1])[0]
         rendering = [slot for slot in group if not self._predicts(slot)]
         if not rendering:
             return {}
-        sound = self._mask.step(masks, out.spectrum, part["mask"], self._active(rendering, first, stop))
+        sound = self._parts.mask.step(masks, out.spectrum, state.child("mask"), self._active(rendering, first, stop))
         return {slot: sound[slot - first] for slot in rendering}
+
+    def _separate(
+        self, group: list[int], spectrum: Tensor, state: State, active: Tensor | None, level: Level
+    ) -> NetOutput:
+        first, stop = group[0], group[-1] + 1
+        net, lookahead = self._parts.net, self._slots.lookahead[first:stop]
+        if level == Level.DRY:
+            return net.skip(spectrum, lookahead, state.child("net"), active)
+        codec, seeded = self.render == CODEC, self._taken[group[0]].seed is not None
+        decodes = () if codec else (GUIDE if level else self._decode,)
+        return net.step(
+            spectrum,
+            lookahead,
+            state.child("net"),
+            active,
+            decodes=decodes,
+            decoding=self._decoding(seeded, level),
+            seed=self._slots.seed[first:stop] if seeded else None,
+            tokens=codec,
+        )
+
+    def _decoding(self, seeded: bool, level: Level) -> Decoding:
+        decoding = self._decodings[0 if seeded else None]
+        return replace(decoding, codebooks=None) if level else decoding  # None: the semantic ones
 
     def _render_hops(self, group: list[int], blocks: dict[int, Tensor]) -> dict[int, Tensor]:
         """480 samples of the slots in ``group`` under the masks predicted for them; the first frame is even."""
@@ -168,18 +198,20 @@ class Batch:
             kept = self._taken[slot]
             masks[slot - first] = 1 / len(STEMS) if kept.masks is None else kept.masks[len(kept.heard)]
         block = self._gather(blocks, group, (2, PREDICTIVE_HOP))
-        sound = self._hop.step(masks, block, self._states["hop"].narrow(first, stop), active)
+        sound = self._parts.hop.step(masks, block, self._slots.state.child("hop").narrow(first, stop), active)
         return {slot: sound[slot - first] for slot in group}
 
-    def _render_codec(self, group: list[int], out: NetOutput) -> dict[int, Tensor]:
-        """The decoder's sound; silence for frames before the beginning, whose codes mean nothing."""
-        assert out.lm is not None
-        first, stop, _ = self._range(group)
+    def _render_codec(self, group: list[int], out: NetOutput, state: State) -> dict[int, Tensor]:
+        """The decoder's sound, or the mixture's; silence before the beginning, where codes mean nothing."""
+        first, stop = group[0], group[-1] + 1
         begun = [slot for slot in group if self._taken[slot].frames > max(0, self._taken[slot].lookahead)]
         sound = {slot: torch.zeros(len(STEMS), 2, FRAME, device=self._device) for slot in group}
         if begun:
-            state = self._states["codec"].narrow(first, stop)
-            rendered = self._codec.step(out.lm.codes, out.level, state, self._active(begun, first, stop))
+            active = self._active(begun, first, stop)
+            if out.lm is None:
+                rendered = self._parts.codec.dry(out.spectrum, state.child("codec"), active)
+            else:
+                rendered = self._parts.codec.step(out.lm.codes, out.level, state.child("codec"), active)
             sound.update({slot: rendered[slot - first] for slot in begun})
         return sound
 

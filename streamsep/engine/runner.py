@@ -12,7 +12,7 @@ from streamsep.codec.stft import STFT
 from streamsep.condition.features import mid_side
 from streamsep.config import ENVELOPES, LOOKAHEADS, STEMS
 from streamsep.lm import LIVE, Decoding
-from streamsep.model.net import FUSED, Net, NetOutput
+from streamsep.model.net import FUSED, GUIDE, Net, NetOutput
 from streamsep.render.codec import CodecRenderer
 from streamsep.render.mask import MaskRenderer
 from streamsep.render.predictive import HOPS, PredictiveRenderer, hop_masks
@@ -30,15 +30,18 @@ class Settings:
     lookahead: int = 0
     seed: int | None = None
     tokens: bool = False  # run the language model even where no sound needs it
-    feedback: str | None = (
-        None  # what the next frame sees of this one's tokens, for ablations; as in ``LIVE`` when None
-    )
+    feedback: str | None = None  # other than ``LIVE``'s, for ablations
 
 
 class Runner(Protocol):
-    """``tick``: mixture [2, unit] left/right → [decodes, S, 2, unit]; ``codes``: [S, Q] of the last frame, if any."""
+    """``tick``: mixture [2, unit] left/right → [decodes, S, 2, unit]; ``codes``: [S, Q] of the last frame, if any.
+
+    ``hurried``: the guide head alone makes the masks, several times as fast, and the language model pauses. Of one way
+    of decoding; the codec render knows no hurry.
+    """
 
     codes: Tensor | None
+    hurried: bool
 
     def tick(self, block: Tensor) -> Tensor: ...
 
@@ -68,8 +71,8 @@ def decoding_of(net: Net, settings: Settings) -> Decoding:
 class _Frames:
     """Analysis and net, frame after frame, of one stream."""
 
-    def __init__(self, net: Net, settings: Settings, device: torch.device, decodes: tuple[str, ...]) -> None:
-        self._net, self._decodes = net, decodes
+    def __init__(self, net: Net, settings: Settings, device: torch.device) -> None:
+        self._net = net
         self._stft = STFT().to(device)
         self._lookahead = torch.tensor([LOOKAHEADS.index(settings.lookahead)], device=device)
         self._seed = None if settings.seed is None else torch.tensor([settings.seed], device=device)
@@ -77,7 +80,7 @@ class _Frames:
         self._decoding = decoding_of(net, settings)
         self._states = self._stft.init_state(1, device), net.init_state(1, device)
 
-    def step(self, frame: Tensor) -> NetOutput:
+    def step(self, frame: Tensor, decodes: tuple[str, ...]) -> NetOutput:
         """``frame`` [2, 1920] left/right."""
         stft_state, net_state = self._states
         spectrum = self._stft.step(mid_side(frame, 0).unsqueeze(0), stft_state)
@@ -85,7 +88,7 @@ class _Frames:
             spectrum,
             self._lookahead,
             net_state,
-            decodes=self._decodes,
+            decodes=decodes,
             decoding=self._decoding,
             seed=self._seed,
             tokens=self._tokens,
@@ -100,16 +103,18 @@ class MaskRunner:
     """Masks on the mixture's own frames; ticks of a frame."""
 
     def __init__(self, net: Net, settings: Settings, device: torch.device) -> None:
-        self._frames = _Frames(net, settings, device, settings.decodes)
+        self._frames = _Frames(net, settings, device)
         self._renderer = MaskRenderer().to(device)
         self._state = self._renderer.init_state(len(settings.decodes), device)
         self._decodes = settings.decodes
         self.codes: Tensor | None = None
+        self.hurried = False
 
     def tick(self, block: Tensor) -> Tensor:
-        out = self._frames.step(block)
+        decodes = (GUIDE,) if self.hurried else self._decodes
+        out = self._frames.step(block, decodes)
         self.codes = None if out.lm is None else out.lm.codes[0]
-        return self._renderer.step(stacked(out, self._decodes), out.spectrum, self._state)
+        return self._renderer.step(stacked(out, decodes), out.spectrum, self._state)
 
     def reset(self) -> None:
         self._frames.reset()
@@ -121,10 +126,11 @@ class PredictiveRunner:
     """Masks predicted a frame ahead, rendered in hops of 480 samples; every fourth tick runs the net."""
 
     def __init__(self, net: Net, settings: Settings, device: torch.device) -> None:
-        self._frames = _Frames(net, settings, device, settings.decodes)
+        self._frames = _Frames(net, settings, device)
         self._renderer = PredictiveRenderer().to(device)
         self._state = self._renderer.init_state(len(settings.decodes), device)
         self._decodes, self._device = settings.decodes, device
+        self.hurried = False
         self.reset()
 
     def tick(self, block: Tensor) -> Tensor:
@@ -134,9 +140,10 @@ class PredictiveRunner:
         self._heard.append(block)
         self.codes = None
         if len(self._heard) == HOPS:
-            out = self._frames.step(torch.cat(self._heard, -1))
+            decodes = (GUIDE,) if self.hurried else self._decodes
+            out = self._frames.step(torch.cat(self._heard, -1), decodes)
             self._heard = []
-            self._masks = hop_masks(stacked(out, self._decodes))
+            self._masks = hop_masks(stacked(out, decodes))
             self.codes = None if out.lm is None else out.lm.codes[0]
         return sound
 
@@ -154,14 +161,15 @@ class CodecRunner:
     """The decoder's own sound; ticks of a frame."""
 
     def __init__(self, net: Net, settings: Settings, device: torch.device) -> None:
-        self._frames = _Frames(net, settings, device, ())
+        self._frames = _Frames(net, settings, device)
         self._renderer = CodecRenderer(net.codec).to(device)
         self._state = self._renderer.init_state(1, device)
         self._early = max(0, settings.lookahead)
+        self.hurried = False
         self.reset()
 
     def tick(self, block: Tensor) -> Tensor:
-        out = self._frames.step(block)
+        out = self._frames.step(block, ())
         assert out.lm is not None
         self.codes = out.lm.codes[0]
         self._ticks += 1

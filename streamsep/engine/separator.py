@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kernels.registry import KernelError
 from streamsep.audio.files import MAX_RATE, MIN_RATE
 from streamsep.config import LOOKAHEADS, SAMPLE_RATE, SHIPPED_MODELS, STEMS
 from streamsep.engine.runner import MASK, RENDERS, Settings
@@ -127,7 +128,10 @@ def load(
         raise StreamsepError("CUDA was asked for, but torch finds no CUDA device here; use the device cpu.")
     use_threads(1 if threads is None else threads)
     net = load_model(folder, device)
-    net.select_kernels(device)
+    try:
+        net.select_kernels(device)
+    except KernelError as error:
+        raise OptionError(str(error)) from error
     separator = Separator(net, render, decode)
     _warm_up(separator)
     return separator

@@ -79,6 +79,17 @@ class Stream:
         self.codes = []
         self._flushed = False
 
+    @property
+    def hurried(self) -> bool:
+        """Set while frames are late: the guide head alone separates, several times as fast (mask render)."""
+        return self._runner.hurried
+
+    @hurried.setter
+    def hurried(self, on: bool) -> None:
+        if len(self._settings.decodes) > 1:
+            raise ValueError("a stream with several ways of decoding does not hurry")
+        self._runner.hurried = on
+
     def _push(self, block: Sound) -> Sound:
         if self._flushed:
             self.reset()

@@ -7,17 +7,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamsep
 from streamsep.errors import StreamsepError
-from streamsep.files.options import SeparateOptions
+from streamsep.files.options import PAPER, SeparateOptions
 from streamsep.files.plan import Failure, Song, plan
 from streamsep.files.progress import Progress
 from streamsep.files.song import SongReport, check_song, separate_song
-
-if TYPE_CHECKING:
-    from streamsep.engine.separator import Separator
+from streamsep.files.splitter import Separates
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class BatchReport:
             "version": streamsep.__version__,
             "model": options.model,
             "device": options.device,
+            "mode": options.mode,
             "render": options.render,
             "lookahead": options.lookahead,
             "seed": options.seed,
@@ -86,5 +85,9 @@ def _failing_alone(song: Song, failures: list[Failure], progress: Progress) -> G
     progress.failed(failure)
 
 
-def _load(options: SeparateOptions) -> Separator:
+def _load(options: SeparateOptions) -> Separates:
+    if options.mode == PAPER:
+        from streamsep.paper.separator import load
+
+        return load(options.model, options.device, options.render, options.threads)
     return streamsep.load(model=options.model, device=options.device, render=options.render, threads=options.threads)

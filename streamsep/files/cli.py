@@ -25,6 +25,9 @@ def separate(
     render: Annotated[
         str, typer.Option(metavar="HOW", help="mask: stems sum to the song. codec: the decoder's own sound.")
     ] = "mask",
+    mode: Annotated[
+        str, typer.Option(metavar="MODE", help="streaming, or paper: stem after stem over whole segments.")
+    ] = "streaming",
     lookahead: Annotated[
         int, typer.Option(metavar="K", help="Frames of 40 ms heard ahead: -1, 0, 1 or 2. More is better and later.")
     ] = 0,
@@ -43,7 +46,8 @@ def separate(
 
     Reads wav, flac, mp3, ogg, opus, m4a, mp4 and more, 8 to 192 kHz, 1 to 8 channels, of any length. Stems have the
     song's rate, channels and length to the sample. More than two channels are separated in pairs (1-2, 3-4, ...).
-    Nothing is overwritten unless asked for. Exit code 2 when any song failed; the others are done all the same.
+    Nothing is overwritten unless asked for. --mode paper is the arrangement of arXiv 2604.09371, offline, and needs a
+    model that `streamsep train paper` made. Exit code 2 when any song failed; the others are done all the same.
 
     \b
     Examples:
@@ -51,6 +55,7 @@ def separate(
       streamsep separate song.flac -o karaoke --two-stems vocals --format mp3
       streamsep separate ~/music/album -o stems --stems drums,bass --bits f32
       streamsep separate song.wav -o stems --lookahead 2 --json
+      streamsep separate song.wav -o stems --mode paper --model runs/model --seed 1
     """
     options = SeparateOptions(
         out=out,
@@ -65,6 +70,7 @@ def separate(
         device=device.lower(),
         overwrite=overwrite,
         threads=threads,
+        mode=mode.lower(),
     )
     # Not before the options are known to be good: what follows reads files and, in the end, loads torch.
     from streamsep.files.batch import separate_files

@@ -11,6 +11,8 @@ from streamsep.errors import OptionError
 
 RENDERS: tuple[str, ...] = ("mask", "codec")
 DEVICES: tuple[str, ...] = ("cpu", "cuda")
+STREAMING, PAPER = "streaming", "paper"
+MODES: tuple[str, ...] = (STREAMING, PAPER)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class SeparateOptions:
     device: str = "cpu"
     overwrite: bool = False
     threads: int | None = None
+    mode: str = STREAMING
 
     def __post_init__(self) -> None:
         """Raise OptionError for the first value that makes no sense."""
@@ -45,6 +48,11 @@ class SeparateOptions:
         check_format(self.format, self.depth, 44_100, 2)
         _check_choice("render", self.render, RENDERS)
         _check_choice("device", self.device, DEVICES)
+        _check_choice("mode", self.mode, MODES)
+        if self.mode == PAPER and self.lookahead:
+            raise OptionError(
+                "--lookahead is for the streaming mode, the mode paper hears whole segments; leave it out."
+            )
         if self.lookahead not in LOOKAHEADS:
             known = ", ".join(str(k) for k in LOOKAHEADS)
             raise OptionError(f"unknown lookahead {self.lookahead}; choose one of {known} (frames of 40 ms).")

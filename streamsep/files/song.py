@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streamsep.audio.files import open_audio
 from streamsep.audio.sanitize import Sanitizer
 from streamsep.files.options import SeparateOptions
 from streamsep.files.plan import Song
-from streamsep.files.splitter import Splitter
+from streamsep.files.splitter import Separates, Splitter
 from streamsep.files.stems import StemFiles
-
-if TYPE_CHECKING:
-    from streamsep.engine.separator import Separator
 
 BLOCK_SECONDS = 1.0
 
@@ -64,7 +61,7 @@ def check_song(song: Song, options: SeparateOptions) -> int | None:
 
 
 def separate_song(
-    separator: Separator,
+    separator: Separates,
     song: Song,
     options: SeparateOptions,
     heard: Callable[[int, int], None] = lambda samples, rate: None,

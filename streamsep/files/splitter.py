@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,25 @@ from numpy.typing import NDArray
 from streamsep.audio.blocks import channel_groups
 from streamsep.audio.framer import Fifo
 
-if TYPE_CHECKING:
-    from streamsep.engine.separator import Separator
-
 Block = NDArray[np.float32]
+
+
+class Streams(Protocol):
+    """Blocks of one song in, stems out; as many samples in all. ``latency`` in samples."""
+
+    latency: int
+
+    def push(self, block: Block) -> dict[str, Block]: ...
+
+    def flush(self) -> dict[str, Block]: ...
+
+
+class Separates(Protocol):
+    """A loaded model of either mode."""
+
+    stems: tuple[str, ...]
+
+    def stream(self, rate: int, channels: int, lookahead: int = 0, seed: int | None = None) -> Streams: ...
 
 
 class Splitter:
@@ -23,7 +38,7 @@ class Splitter:
     calls together give as many samples as were pushed. ``latency`` is that of the streams, in samples at ``rate``.
     """
 
-    def __init__(self, separator: Separator, rate: int, channels: int, lookahead: int, seed: int | None) -> None:
+    def __init__(self, separator: Separates, rate: int, channels: int, lookahead: int, seed: int | None) -> None:
         self.stems: tuple[str, ...] = tuple(separator.stems)
         self._groups = channel_groups(channels)
         self._streams = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,8 +30,10 @@ def devices(
     from rich.table import Table
 
     from streamsep.live.devices import list_devices
+    from streamsep.live.noise import filtered
 
-    found = list_devices()
+    with filtered():
+        found = list_devices()
     if as_json:
         typer.echo(json.dumps({"devices": [asdict(device) for device in found]}, indent=2))
         return
@@ -94,6 +98,15 @@ def live(
     record: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Record mixture and stems as FLAC.", show_default="no")
     ] = None,
+    osc: Annotated[
+        str | None, typer.Option(metavar="[HOST:]PORT", help="Remote control over OSC.", show_default="no")
+    ] = None,
+    midi: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Remote control by this MIDI input.", show_default="no")
+    ] = None,
+    midi_cc: Annotated[
+        list[str] | None, typer.Option(metavar="CONTROL=CC", help="CC number of a control. May be repeated.")
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="One status line a second instead of the screen.")] = False,
     json_log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append the status to FILE, one JSON object a second.")
@@ -110,11 +123,25 @@ def live(
         str, typer.Option(metavar="HOW", help="fused, soft, hard or guide; guide is the cheapest to compute.")
     ] = "fused",
     threads: Annotated[int, typer.Option(metavar="N", help="Threads of the model.")] = 1,
+    spare: Annotated[
+        bool, typer.Option("--spare/--no-spare", help="Keep a second model process loaded, should the first one die.")
+    ] = True,
 ) -> None:
     """Separate what comes in while it plays: karaoke from line-in to loudspeaker.
 
     Without options the default input is played on the default output without its vocals. In the terminal, the arrow
     keys choose a stem and turn its gain, m mutes, s solos, p steps through the presets, q quits.
+
+    \b
+    Remote control, by OSC address and by MIDI CC:
+      /streamsep/gain/STEM   decibels, -inf to 12
+      /streamsep/fader/STEM  0 to 1, 0 dB at 0.75         CC 0-3 in the order of stems
+      /streamsep/mute/STEM   0 or 1                       CC 48-51, on from 64
+      /streamsep/solo/STEM   0 or 1                       CC 32-35, on from 64
+      /streamsep/drywet      0 (input) to 1 (stems)       CC 7
+      /streamsep/preset      a name, or a number from 0   program change
+    STEM is vocals, drums, bass or other. --osc 9000 hears this machine, 0.0.0.0:9000 others, too. --midi needs
+    pip install 'streamsep[midi]'; --midi-cc fader/vocals=21 gives a control another number.
 
     When the model is late or restarts, the aligned input stands in, softly. Latency is that of the lookahead (60 ms at
     0), --margin, and some --blocks and device buffers on top.
@@ -126,6 +153,7 @@ def live(
       streamsep live --virtual-cable --preset practice-bass
       streamsep live --gain vocals=-12 --record takes --plain
       streamsep live --lookahead -1 --block 256
+      streamsep live --osc 9000 --midi nanoKONTROL
     """
     from streamsep.live.gains import Gains, parse_gain
 
@@ -141,7 +169,11 @@ def live(
         "device": device.lower(),
         "decode": decode.lower(),
         "threads": threads,
+        "spare": spare,
         "record": record,
+        "osc": osc,
+        "midi": midi,
+        "midi_cc": midi_cc or [],
     }
     if lookahead not in LOOKAHEADS:
         known = ", ".join(str(k) for k in LOOKAHEADS)
@@ -161,15 +193,20 @@ def live(
 
     turn(Gains(preset.lower()))  # refuses what makes no sense before anything is loaded
     from streamsep.live.cable import VirtualCable
+    from streamsep.live.noise import filtered
     from streamsep.live.run import Show, loopback, play
 
+    again = None
     with contextlib.ExitStack() as stack:
+        stack.enter_context(filtered())
         if virtual_cable:
             input = input or stack.enter_context(VirtualCable()).input
         if loopback_test:
             loopback(input, output, settings)
         else:
-            play(input, output, settings, turn, Show(plain, json_log, seconds))
+            again = play(input, output, settings, turn, Show(plain, json_log, seconds))
+    if again is not None:
+        os.execv(sys.executable, [*sys.orig_argv, *again])
 
 
 def _stems(text: str | None) -> list[str]:

@@ -19,7 +19,7 @@ _PROPORTIONAL = 1e-6  # correction per sample of distance
 _INTEGRAL = _PROPORTIONAL**2 * SAMPLE_RATE / 4  # per sample and second: critically damped
 _WAKE = 192.0  # samples of distance, 4 ms, that prove two clocks
 _SLOW = 2.0  # seconds over which the distance is averaged
-_LISTEN = 5.0  # seconds whose distance is the one to keep
+_LISTEN = 15.0  # seconds until the distance is the one to keep: sound servers take their time to settle
 
 
 class ClockFilter:
@@ -53,9 +53,9 @@ class ClockFilter:
 class Servo:
     """``update`` with the distance to where the playhead should be; the result is how much faster to play.
 
-    Positive when ``distance`` (samples, positive: too much is waiting) must shrink; |result| ≤ 500 ppm. The distance of
-    the first seconds is kept from then on, not corrected: while two devices share one clock, the result is exactly 0,
-    and their sound passes through untouched.
+    Positive when ``distance`` (samples, positive: too much is waiting) must shrink; |result| ≤ 500 ppm. The distance
+    after the first seconds is kept from then on, not corrected: while two devices share one clock, the result is
+    exactly 0, and their sound passes through untouched.
     """
 
     def __init__(self) -> None:

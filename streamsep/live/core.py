@@ -31,12 +31,16 @@ Sound = NDArray[np.float32]
 _HISTORY = 1 << 18  # samples of the source ring: 5.5 s
 _RESULTS = 1 << 17
 _RESYNC = 2 * FRAME  # averaged distance at which creeping would take too long: the playhead jumps
+_SLIP = FRAME // 4  # the same, soon after a device has lost sound: that was heard anyway
+_SOON = 5.0  # seconds
 _MAX_LEVEL = np.float32(ABSURD)
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """``margin``: milliseconds that a frame may take to compute before the sound has a gap."""
+    """``margin``: milliseconds that a frame may take to compute before the sound has a gap. ``spare``: keep a second
+    model process loaded, to take over when the first one dies.
+    """
 
     model: str = "tiny"
     device: str = "cpu"
@@ -44,6 +48,7 @@ class ModelOptions:
     lookahead: int = 0
     threads: int = 1
     margin: float = 25.0
+    spare: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class _Side:
     captures: int = 0
     plays: int = 0
     starts: int = 0  # of the mixer, when last looked at
+    slipped: float = -math.inf  # when a device last lost sound
 
 
 class Core:
@@ -97,7 +103,7 @@ class Core:
             results_capacity=_RESULTS,
             status=self.status.name,
         )
-        self.supervisor = Supervisor(spec, self.results, self.status)
+        self.supervisor = Supervisor(spec, self.source, self.status, options.spare)
         self.mixer = Mixer(self.source, self.results, gains, 0)
         self.margin = options.margin
         self._side = _make_side(Format())
@@ -165,6 +171,10 @@ class Core:
         side.plays += 1
         return _spread(sound, side.format.out_channels)
 
+    def slip(self, now: float) -> None:
+        """A device has lost or repeated sound: what waits between input and output may be more or less by now."""
+        self._side.slipped = now
+
     def close(self) -> None:
         """End the model process and give the memory back. May be called twice."""
         if self._closed:
@@ -190,7 +200,9 @@ class Core:
             return 1.0
         due = self.mixer.playhead + count * SAMPLE_RATE / side.format.out_rate
         correction = side.servo.update(now, side.heard.at(now) - due - self.mixer.delay)
-        if abs(side.servo.distance) > _RESYNC:
+        soon = now - side.slipped < _SOON
+        if abs(side.servo.distance) > (_SLIP if soon else _RESYNC):
+            side.slipped = -math.inf
             self.mixer.resync()
         return 1.0 + correction
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import ctypes
 import difflib
+import functools
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +19,7 @@ NO_PORTAUDIO = (
     "PortAudio is not installed, so there is no live sound: install libportaudio2 (Debian, Ubuntu) or portaudio "
     "(Fedora, Arch, Homebrew)."
 )
+_JACK_CLIENT = b"streamsep"
 
 
 @dataclass(frozen=True)
@@ -37,12 +45,50 @@ class Device:
 def portaudio() -> Any:
     """The module sounddevice. Raises DeviceError, naming the package, when it or PortAudio is missing."""
     try:
-        import sounddevice
+        return _load()
     except ImportError as error:
         raise DeviceError("the package sounddevice is not installed: pip install sounddevice.") from error
     except OSError as error:
         raise DeviceError(NO_PORTAUDIO) from error
-    return sounddevice
+
+
+@functools.lru_cache(maxsize=1)
+def _load() -> Any:
+    import sounddevice as sound
+
+    with contextlib.suppress(AttributeError):  # a PortAudio without JACK
+        # JACK's patch bays remember connections by a client's name; PortAudio calls every program "PortAudio".
+        ctypes.CDLL(sound._libname).PaJack_SetClientName(_JACK_CLIENT)
+        if any("JACK" in str(host["name"]) for host in sound.query_hostapis()):
+            sound._terminate()
+            sound._initialize()
+    return sound
+
+
+def rescan() -> None:
+    """Let PortAudio look for devices anew: its list is that of the time when it was loaded."""
+    sound = portaudio()
+    with contextlib.suppress(sound.PortAudioError):
+        sound._terminate()
+    try:
+        sound._initialize()
+    except sound.PortAudioError as error:
+        raise DeviceError(f"PortAudio does not start again: {error}.") from error
+
+
+def forget_portaudio() -> None:
+    """Let this process end without PortAudio's consent: it waits for what will not come."""
+    atexit.unregister(portaudio()._exit_handler)
+
+
+def devices_elsewhere() -> tuple[Device, ...]:
+    """``list_devices`` of a process of its own, for one whose PortAudio is stuck. Raises DeviceError."""
+    command = [sys.executable, "-m", "streamsep", "devices", "--json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        return tuple(Device(**device) for device in json.loads(done.stdout)["devices"])
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise DeviceError(f"the devices cannot be listed: {error}.") from error
 
 
 def list_devices() -> tuple[Device, ...]:

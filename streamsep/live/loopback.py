@@ -61,6 +61,9 @@ class Probe:
         self._core.open(format)
         self.restart()
 
+    def slip(self, now: float) -> None:
+        self._core.slip(now)
+
     def capture(self, block: Sound, now: float) -> None:
         self.heard.append(block[:, self.format.in_channels[0]].copy())
         part = sweep(self.format.in_rate, self._fed, len(block)) if self.through else np.zeros(len(block), np.float32)
@@ -80,7 +83,7 @@ def measure(input: str | None, output: str | None, settings: dict[str, Any]) -> 
     """Open the devices and measure. Raises DeviceError when the sweep does not come back."""
     options = ModelOptions(
         settings["model"], settings["device"], settings["decode"], settings["lookahead"], settings["threads"],
-        settings["margin"],
+        settings["margin"], spare=False,
     )  # fmt: skip
     chosen = DeviceOptions(
         input, output, settings["in_channels"], settings["out_channels"], settings["block"], settings["duplex"]

@@ -58,6 +58,7 @@ class Mixer:
         self.counts, self.levels = Counts(), Levels()
         self.starts = 0  # times the playhead was put at its distance
         self._weight = 0.0  # of the stems in the last sample
+        self._separated = False  # stems have been heard: only then is their absence a gap
         self._playing = False
         self._stopped_at = -1  # end of the input when it ran dry
         self._last = np.zeros((source.channels, 1), np.float32)
@@ -126,11 +127,16 @@ class Mixer:
             weight = np.clip(np.minimum(up, (ahead - index - 1) / FADE), 0, 1).astype(np.float32)
         if self._weight > min(1, ahead / FADE) + 1e-3 or (self._weight and first > self.playhead):
             self._soften_next = True  # they were taken away unannounced
-        before = np.concatenate([[self._weight], weight[:-1]]) if count else weight
-        self.counts.fallbacks += int(np.count_nonzero((before > 0) & (weight == 0)))
-        self.counts.fallback_samples += int(np.count_nonzero(weight < 1))
+        self._separated = self._separated or bool(weight.any())
+        if self._separated:
+            self._count_gaps(weight)
         self._weight = float(weight[-1]) if count else self._weight
         return stems, weight
+
+    def _count_gaps(self, weight: Sound) -> None:
+        before = np.concatenate([[self._weight], weight[:-1]]) if len(weight) else weight
+        self.counts.fallbacks += int(np.count_nonzero((before > 0) & (weight == 0)))
+        self.counts.fallback_samples += int(np.count_nonzero(weight < 1))
 
     def _finish(self, out: Sound, heard: int | None = None) -> Sound:
         """Soften the steps at the beginning and where the input ends, after ``heard`` samples."""

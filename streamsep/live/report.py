@@ -22,7 +22,8 @@ def plain_line(now: Snapshot) -> str:
         f" | in {level_db(now.input_level):4.0f} dB out {level_db(now.output_level):4.0f} dB | {gains}"
         f" | latency {now.latency:.0f} ms"
         f", model {now.model_p50:.0f}/{now.model_p95:.0f}/{now.model_p99:.0f} ms"
-        f" | fill {now.fill:.0f} ms drift {now.drift_ppm:+.0f} ppm | late {now.late} dry {now.fallbacks}"
+        f" | fill {now.fill:.0f} ms drift {now.drift_ppm:+.0f} ppm"
+        f" | late {now.late} hurried {now.hurried} dry {now.fallbacks}"
         f" underruns {now.underruns + now.xruns} restarts {now.restarts} | cpu {now.cpu:.0f} %"
         + (" | rec" if now.recording else "")
     )

@@ -22,7 +22,9 @@ from streamsep.live.report import JsonLog, plain_line
 from streamsep.live.screen import Screen
 from streamsep.live.separator import LiveSeparator
 
+_OTHER = ("preset", "record", "osc", "midi", "midi_cc", "spare")  # options that a measurement does not need
 _PICTURE = 0.1  # seconds between two pictures
+_SWITCH = 0.0005  # seconds that a thread which draws may hold up the audio callbacks
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,16 @@ class Show:
 
 def play(
     input: str | None, output: str | None, settings: dict[str, Any], turn: Callable[[Gains], None], show: Show
-) -> None:
-    """Live until q, Ctrl-C or ``show.seconds``."""
+) -> list[str] | None:
+    """Live until q, Ctrl-C or ``show.seconds``. Returns the faders as arguments when it should be started anew."""
     if show.seconds is not None and show.seconds <= 0:
         raise OptionError(f"--seconds {show.seconds:g} leaves nothing to hear; give more than 0.")
     messages: deque[str] = deque()
     console = Console(highlight=False)
     log = JsonLog(show.log) if show.log else None
     with contextlib.ExitStack() as stack:
+        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(_SWITCH)
         if log:
             stack.callback(log.close)
         separator = LiveSeparator(input, output, **settings, tell=messages.append)
@@ -56,6 +60,7 @@ def play(
         loop = _plain if picture else _screen
         with contextlib.suppress(KeyboardInterrupt):
             loop(live, route, console, messages, log, show.seconds)
+        return faders(live.gains) if live.restart else None
 
 
 def _plain(
@@ -63,13 +68,15 @@ def _plain(
 ) -> None:
     end = None if seconds is None else time.monotonic() + seconds
     while end is None or time.monotonic() < end:
-        live.wait(1.0 if end is None else max(0.0, min(1.0, end - time.monotonic())))
+        ended = live.wait(1.0 if end is None else max(0.0, min(1.0, end - time.monotonic())))
         for line in _take(messages, log):
             print(f"streamsep: {line}", file=sys.stderr, flush=True)
         now = live.snapshot()
         if log:
             log.snapshot(now)
         print(plain_line(now), flush=True)
+        if ended:
+            return
 
 
 def _screen(
@@ -79,16 +86,24 @@ def _screen(
     screen, desk, logged = Screen(route, live.gains), Desk(live.gains), 0.0
     with Keyboard() as keyboard, Live(console=console, auto_refresh=False, transient=True) as picture:
         while end is None or time.monotonic() < end:
-            live.wait(_PICTURE)
+            ended = live.wait(_PICTURE)
             for line in _take(messages, log):
                 screen.say(line)
-            if not all([desk.press(key) for key in keyboard.read()]):
+            if ended or not all([desk.press(key) for key in keyboard.read()]):
                 return
             now = live.snapshot()
             if log and now.seconds - logged >= 1:
                 logged = now.seconds
                 log.snapshot(now)
             picture.update(screen.draw(now, desk.selected), refresh=True)
+
+
+def faders(gains: Gains) -> list[str]:
+    """The arguments of ``streamsep live`` that set them."""
+    given = [f"--gain={stem}={db:g}" for stem, db in gains.gain.items()]
+    for name, on in (("mute", gains.mute), ("solo", gains.solo)):
+        given.append(f"--{name}={','.join(stem for stem in on if on[stem])}")
+    return [*given, f"--dry-wet={gains.dry_wet:g}"]
 
 
 def _take(messages: deque[str], log: JsonLog | None) -> list[str]:
@@ -104,7 +119,7 @@ def loopback(input: str | None, output: str | None, settings: dict[str, Any]) ->
     """Measure and print the round trip."""
     from streamsep.live.loopback import measure
 
-    settings = {name: value for name, value in settings.items() if name not in ("preset", "record")}
+    settings = {name: value for name, value in settings.items() if name not in _OTHER}
     found = measure(input, output, settings)
     milli = 1_000 / SAMPLE_RATE
     print(f"device  {found.device * milli:7.1f} ms  measured, from output to input")

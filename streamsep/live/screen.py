@@ -50,7 +50,7 @@ class Screen:
             f"dry/wet {self._gains.dry_wet:.0%}" + ("   ● rec" if now.recording else ""),
         )
         facts.add_row(
-            f"late {now.late}",
+            f"late {now.late}   hurried {now.hurried}",
             f"dry fallbacks {now.fallbacks} ({now.fallback_seconds:.1f} s)   restarts {now.restarts}",
             f"underruns {now.underruns}   device xruns {now.xruns}",
         )

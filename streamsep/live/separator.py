@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,10 @@ from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.errors import OptionError
 from streamsep.live.core import Core, ModelOptions
 from streamsep.live.gains import Gains
+from streamsep.live.midi import MidiInput, parse_numbers
+from streamsep.live.osc import OscInput
 from streamsep.live.recorder import Recorder
+from streamsep.live.remote import Remote
 from streamsep.live.streams import DeviceOptions, Streams, plan
 from streamsep.live.watch import Watch
 
@@ -43,6 +47,7 @@ class Snapshot:
     fill: float  # what waits between input and output
     drift_ppm: float
     late: int  # results that came behind the playhead
+    hurried: int  # frames that the guide head alone separated, after a late one
     fallbacks: int  # gaps that the mixture filled
     fallback_seconds: float
     underruns: int
@@ -75,7 +80,10 @@ class LiveSeparator:
         margin: milliseconds that a frame may take to compute before the mixture fills the gap.
         in_channels, out_channels: such as "3,4".
         model, device, decode, threads: as in ``streamsep.load``.
+        spare: keep a second model process loaded, which takes over when the first one dies.
         record: a folder for recordings.
+        osc: a port, or "HOST:PORT", for remote control (``streamsep.live.remote`` has the table).
+        midi, midi_cc: part of a MIDI input's name; CC numbers of controls, such as "fader/vocals=21".
         tell: gets one line for everything worth knowing; standard error when None.
 
     The model runs in a process of its own, started by ``spawn``: a script that uses this needs the usual
@@ -99,7 +107,11 @@ class LiveSeparator:
         device: str = "cpu",
         decode: str = "fused",
         threads: int = 1,
+        spare: bool = True,
         record: str | Path | None = None,
+        osc: str | int | None = None,
+        midi: str | None = None,
+        midi_cc: Iterable[str] = (),
         tell: Callable[[str], None] | None = None,
     ) -> None:
         if not 32 <= block <= 9_600:
@@ -107,10 +119,16 @@ class LiveSeparator:
         if not 0 <= margin <= 1_000:
             raise OptionError(f"a margin of {margin:g} ms is out of range; give 0 to 1000.")
         self.gains = Gains(preset)
-        self._options = ModelOptions(model, device, decode, lookahead, threads, margin)
+        self._options = ModelOptions(model, device, decode, lookahead, threads, margin, spare)
         self._devices = DeviceOptions(input, output, in_channels, out_channels, block, duplex)
         self._record = None if record is None else Path(record)
         self._tell = tell or (lambda line: print(f"streamsep: {line}", file=sys.stderr))
+        self._inputs: list[OscInput | MidiInput] = []
+        if osc is not None:
+            self._inputs.append(OscInput(osc, Remote(self.gains), self._tell))
+        if midi is not None:
+            self._inputs.append(MidiInput(midi, Remote(self.gains), self._tell, parse_numbers(midi_cc)))
+        self._remotes = contextlib.ExitStack()
         self._ending = threading.Event()
         self._recorder: Recorder | None = None
         self._began = time.monotonic()
@@ -120,6 +138,8 @@ class LiveSeparator:
         plan(self._devices)  # a wrong device is told before the model is loaded
         self.core = Core(self._options, self.gains)
         try:
+            for remote in self._inputs:
+                self._remotes.enter_context(remote)
             self.core.start()
             self.streams = Streams(self.core, self._devices)
             self.streams.open()
@@ -140,6 +160,7 @@ class LiveSeparator:
     def close(self) -> None:
         """Stop the sound, finish the recording, end the model process."""
         self._ending.set()
+        self._remotes.close()
         if hasattr(self, "_watchman"):
             self._watchman.join(5)
         if hasattr(self, "streams"):
@@ -147,6 +168,11 @@ class LiveSeparator:
         if self._recorder is not None:
             self._recorder.stop()
         self.core.close()
+
+    @property
+    def restart(self) -> bool:
+        """A JACK server died and is back, and only another process can join it: ``wait`` has returned, start anew."""
+        return self.streams.back
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for ``seconds``, or until ``stop``; True when stopped."""
@@ -180,6 +206,7 @@ class LiveSeparator:
             fill=1_000 * mixer.fill / SAMPLE_RATE,
             drift_ppm=1e6 * core.correction,
             late=core.status.get("late"),
+            hurried=core.status.get("hurried"),
             fallbacks=mixer.counts.fallbacks,
             fallback_seconds=mixer.counts.fallback_samples / SAMPLE_RATE,
             underruns=mixer.counts.underruns,
@@ -198,11 +225,13 @@ class LiveSeparator:
                 line = check()
                 if line:
                     self._tell(line)
+            if self.streams.back:
+                self.stop()
 
     def _usage(self) -> tuple[float, float]:
-        """CPU in percent of a core and resident MB, of this process and the model's."""
+        """CPU in percent of a core and resident MB, of this process and the models'."""
         cpu = memory = 0.0
-        wanted = [psutil.Process().pid, *([self.core.supervisor.pid] if self.core.supervisor.pid else [])]
+        wanted = [psutil.Process().pid, *self.core.supervisor.pids]
         self._processes = {pid: self._processes[pid] for pid in wanted if pid in self._processes}
         for pid in wanted:
             try:

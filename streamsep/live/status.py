@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 LOADING, READY, FAILED = 0, 1, 2
-_FIELDS = ("state", "stop", "playhead", "latency", "late", "skips", "ticks", "recent")
+_FIELDS = ("state0", "state1", "active", "stop", "playhead", "latency", "late", "hurried", "skips", "ticks")
 _TIMES = 512  # of the last results: how long each took, microseconds
 _AGES = 512  # of the last results: how old its newest sample was, samples
 
@@ -17,9 +17,10 @@ _AGES = 512  # of the last results: how old its newest sample was, samples
 class Status:
     """Integers by name, one writer each.
 
-    Of the parent: ``stop`` (1: end), ``playhead`` (position that is heard next). Of the model process: ``state``,
-    ``latency`` (samples), ``late`` (results behind the playhead), ``skips`` (jumps over a backlog), ``ticks``
-    (results), and the last 512 computing times and ages.
+    Of the parent: ``active`` (slot of the model process whose turn it is, 0 or 1; the other one is a spare), ``stop``
+    (1: end), ``playhead`` (position that is heard next). Of the active process: ``latency`` (samples), ``late``
+    (results behind the playhead), ``hurried`` (frames that the guide head alone separated), ``skips`` (jumps over a
+    backlog), ``ticks`` (results), and the last 512 computing times and ages. Of each process: its state.
     """
 
     def __init__(self, memory: SharedMemory, owner: bool) -> None:
@@ -49,6 +50,13 @@ class Status:
 
     def add(self, field: str, value: int = 1) -> None:
         self._values[_FIELDS.index(field)] += value
+
+    def state(self, slot: int) -> int:
+        """LOADING, READY or FAILED."""
+        return self.get(f"state{slot}")
+
+    def set_state(self, slot: int, state: int) -> None:
+        self.set(f"state{slot}", state)
 
     def record(self, microseconds: int, age: int) -> None:
         """Model process: one result is out."""

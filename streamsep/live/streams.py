@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,11 +15,24 @@ from streamsep.audio.files import MAX_RATE, MIN_RATE
 from streamsep.config import SAMPLE_RATE
 from streamsep.errors import DeviceError
 from streamsep.live.core import Format
-from streamsep.live.devices import Device, find_device, list_devices, parse_channels, portaudio
+from streamsep.live.devices import (
+    Device,
+    devices_elsewhere,
+    find_device,
+    forget_portaudio,
+    list_devices,
+    parse_channels,
+    portaudio,
+    rescan,
+)
+from streamsep.live.priority import audio_thread, starting_audio
 
 Sound = NDArray[np.float32]
 _LOST = 1.5  # seconds without a callback after which a device counts as gone
+_FIRST = 5.0  # seconds after opening in which sound servers may still be waking up
+_CLOSING = 3.0  # seconds that PortAudio has to close streams
 _RETRY = 1.0  # seconds between two looks for it
+_COMMON = {"dtype": "float32", "latency": "low"}
 
 
 @dataclass(frozen=True)
@@ -96,21 +110,24 @@ class Target(Protocol):
     def open(self, format: Format) -> None: ...
     def capture(self, block: Sound, now: float) -> None: ...
     def play(self, count: int, now: float) -> Sound: ...
+    def slip(self, now: float) -> None: ...
 
 
 class Streams:
     """Open devices that call ``core``. ``check`` now and then: it notices a device that is gone, and reopens it.
 
-    ``xruns`` counts what PortAudio reports: input lost or output late.
+    ``xruns`` counts what PortAudio reports: input lost or output late. ``stuck``: PortAudio does not let go of a server
+    that died (JACK), so only another process can go on; ``back``: it could.
     """
 
     def __init__(self, core: Target, options: DeviceOptions) -> None:
         self._core, self._options = core, options
         self._streams: list[Any] = []
         self._seen = (0, 0)
-        self._seen_at = self._tried_at = 0.0
+        self._seen_at = self._opened_at = self._tried_at = 0.0
         self.plan = plan(options, model_rates(list_devices()))
-        self.paused = False
+        self._threads: set[int] = set()  # that have been made urgent
+        self.paused = self.stuck = self.back = False
         self.xruns = 0
 
     def open(self) -> None:
@@ -118,48 +135,17 @@ class Streams:
         sound = portaudio()
         format = self.plan.format
         self._core.open(format)
-        common = {"dtype": "float32", "latency": "low"}
-        in_count, out_count = max(format.in_channels) + 1, max(format.out_channels) + 1
-        source, target = self.plan.input, self.plan.output
+        self._threads.clear()
         try:
-            if self.plan.duplex:
-                stream = sound.Stream(
-                    samplerate=format.in_rate,
-                    blocksize=format.block,
-                    device=(source.index, target.index),
-                    channels=(in_count, out_count),
-                    callback=self._both,
-                    **common,
-                )
-                self._streams = [stream]
-            else:
-                in_block = round(format.block * format.in_rate / format.out_rate)
-                self._streams = [
-                    sound.InputStream(
-                        samplerate=format.in_rate,
-                        blocksize=in_block,
-                        device=source.index,
-                        channels=in_count,
-                        callback=self._heard,
-                        **common,
-                    )
-                ]
-                self._streams.append(
-                    sound.OutputStream(
-                        samplerate=format.out_rate,
-                        blocksize=format.block,
-                        device=target.index,
-                        channels=out_count,
-                        callback=self._plays,
-                        **common,
-                    )
-                )
-            for stream in self._streams:
-                stream.start()
+            with starting_audio():
+                self._streams = self._duplex(sound) if self.plan.duplex else self._pair(sound)
+                for stream in self._streams:
+                    stream.start()
         except (sound.PortAudioError, ValueError) as error:
             self.close()
             raise DeviceError(_explain(str(error), self.plan)) from error
         self._seen, self._seen_at = (0, 0), time.monotonic()
+        self._opened_at = self._seen_at
         self.paused = False
 
     @property
@@ -183,12 +169,12 @@ class Streams:
             if now - self._tried_at < _RETRY:
                 return None
             self._tried_at = now
-            return self._resume()
+            return self._wait_for_another() if self.stuck else self._resume()
         seen = self._core.callbacks
         if all(new > old for new, old in zip(seen, self._seen, strict=True)):
             self._seen, self._seen_at = seen, now
         dead = any(not stream.active for stream in self._streams)
-        if not dead and now - self._seen_at < _LOST:
+        if not dead and now - self._seen_at < (_LOST if now - self._opened_at > _FIRST else _FIRST):
             return None
         silent = "input" if seen[0] == self._seen[0] else "output"
         name = (self.plan.input if silent == "input" else self.plan.output).name
@@ -197,11 +183,14 @@ class Streams:
         return f"paused: the {silent} '{name}' is gone; the sound goes on when it is back."
 
     def close(self) -> None:
-        for stream in self._streams:
-            with contextlib.suppress(Exception):  # of a device that is gone, PortAudio may say anything
-                stream.abort(ignore_errors=True)
-                stream.close(ignore_errors=True)
-        self._streams = []
+        """A stream that does not let itself be closed makes this ``stuck``."""
+        streams, self._streams = self._streams, []
+        closing = threading.Thread(target=_close, args=(streams,), name="streamsep-close", daemon=True)
+        closing.start()
+        closing.join(_CLOSING)
+        if closing.is_alive():
+            self.stuck = True
+            forget_portaudio()
 
     def _resume(self) -> str | None:
         try:
@@ -211,6 +200,17 @@ class Streams:
         except DeviceError:
             return None
         return f"resumed: '{self.plan.input.name}' to '{self.plan.output.name}'."
+
+    def _wait_for_another(self) -> str | None:
+        """PortAudio waits for a server that is dead, and this process cannot have another PortAudio."""
+        if self.back:
+            return None
+        try:
+            plan(self._named(), devices_elsewhere())
+        except DeviceError:
+            return None
+        self.back = True
+        return "the sound server is back; streamsep starts again with the same faders."
 
     def _named(self) -> DeviceOptions:
         """The options with the names that the devices had: an index may mean another one by now."""
@@ -224,30 +224,78 @@ class Streams:
             given.duplex,
         )
 
+    def _duplex(self, sound: Any) -> list[Any]:
+        format, (inputs, outputs) = self.plan.format, self._counts()
+        return [
+            sound.Stream(
+                samplerate=format.in_rate,
+                blocksize=format.block,
+                device=(self.plan.input.index, self.plan.output.index),
+                channels=(inputs, outputs),
+                callback=self._both,
+                **_COMMON,
+            )
+        ]
+
+    def _pair(self, sound: Any) -> list[Any]:
+        format, (inputs, outputs) = self.plan.format, self._counts()
+        heard = sound.InputStream(
+            samplerate=format.in_rate,
+            blocksize=round(format.block * format.in_rate / format.out_rate),
+            device=self.plan.input.index,
+            channels=inputs,
+            callback=self._heard,
+            **_COMMON,
+        )
+        try:
+            plays = sound.OutputStream(
+                samplerate=format.out_rate,
+                blocksize=format.block,
+                device=self.plan.output.index,
+                channels=outputs,
+                callback=self._plays,
+                **_COMMON,
+            )
+        except Exception:
+            heard.close(ignore_errors=True)
+            raise
+        return [heard, plays]
+
+    def _counts(self) -> tuple[int, int]:
+        """Channels to open: up to the highest that is used."""
+        return max(self.plan.format.in_channels) + 1, max(self.plan.format.out_channels) + 1
+
     def _both(self, heard: Any, out: Any, count: int, times: Any, status: Any) -> None:
         self._heard(heard, count, times, status)
         self._plays(out, count, times, 0)
 
     def _heard(self, heard: Any, count: int, times: Any, status: Any) -> None:
+        self._urgent()
         if status:
-            self.xruns += 1
+            self._slipped()
         self._core.capture(heard, time.perf_counter())
 
     def _plays(self, out: Any, count: int, times: Any, status: Any) -> None:
+        self._urgent()
         if status:
-            self.xruns += 1
+            self._slipped()
         out[:] = self._core.play(count, time.perf_counter())
 
+    def _slipped(self) -> None:
+        self.xruns += 1
+        self._core.slip(time.perf_counter())
 
-def rescan() -> None:
-    """Let PortAudio look for devices anew: its list is that of the time when it was loaded."""
-    sound = portaudio()
-    with contextlib.suppress(sound.PortAudioError):
-        sound._terminate()
-    try:
-        sound._initialize()
-    except sound.PortAudioError as error:
-        raise DeviceError(f"PortAudio does not start again: {error}.") from error
+    def _urgent(self) -> None:
+        if threading.get_ident() not in self._threads:
+            self._threads.add(threading.get_ident())
+            audio_thread()
+
+
+def _close(streams: list[Any]) -> None:
+    for stream in streams:
+        with contextlib.suppress(Exception):  # of a device that is gone, PortAudio may say anything
+            stream.abort(ignore_errors=True)
+            stream.close(ignore_errors=True)
 
 
 def _full(device: Device) -> bool:

@@ -1,105 +1,165 @@
-"""Keeps the model process alive: starts it, notices its death, starts it again. Knows processes; knows no sound."""
+"""Keeps the model alive: one process that separates, one spare that has loaded and waits. Knows processes; knows no
+sound.
+
+    slot 0   loading ─► separates ──────────────✗ killed    loading (spare) ─► waits …
+    slot 1              loading (spare) ─► waits  ─► separates …
+
+A spare costs memory and no time of the processor; without one, the stems are away for as long as a model loads.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
-from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 
+from streamsep.config import SAMPLE_RATE
 from streamsep.errors import StreamsepError
 from streamsep.live.ring import Ring
 from streamsep.live.status import FAILED, LOADING, READY, Status
 from streamsep.live.worker import WorkerSpec, run
 
-_QUICK = 10.0  # seconds: a process that dies sooner after it was ready has a fault that a restart does not mend
+_QUICK = 10.0  # seconds: a process that dies sooner after its start has a fault that a restart does not mend
 _MAX_PAUSE = 30.0
+_STUCK = 3 * SAMPLE_RATE  # samples heard without a result: the process is as good as dead
+_SETTLE = 2.0  # seconds that a spare has to take over before the next one loads
 
 
 class Supervisor:
-    """``start`` the process, call ``check`` now and then, ``stop`` at the end.
+    """``start``, call ``check`` now and then, ``stop`` at the end. ``restarts`` counts deaths of what separated."""
 
-    ``restarts`` counts. ``spec`` may be changed for the next start by ``change``.
-    """
-
-    def __init__(self, spec: WorkerSpec, results: Ring, status: Status) -> None:
-        self._spec, self._results, self._status = spec, results, status
+    def __init__(self, spec: WorkerSpec, source: Ring, status: Status, spare: bool = True) -> None:
+        self._spec, self._source, self._status = spec, source, status
         self._context = multiprocessing.get_context("spawn")
-        self._process: SpawnProcess | None = None
-        self._died = self._began = 0.0
-        self._pause = 0.0
-        self._announced = False
+        self._processes: list[SpawnProcess | None] = [None, None]
+        self._began = [0.0, 0.0]
+        self._spare = spare
+        self._away_since: float | None = None  # a death whose end is still to be told
+        self._pause = self._start_at = 0.0
+        self._seen = (0, 0)  # results, and samples heard when the last of them came
         self.restarts = 0
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        """Of the process that separates."""
+        process = self._processes[self._active]
+        return process.pid if process else None
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the one that separates, and of the spare."""
+        return [process.pid for process in self._processes if process and process.pid and process.is_alive()]
 
     @property
     def ready(self) -> bool:
-        return self._status.get("state") == READY
+        return self._status.state(self._active) == READY
+
+    @property
+    def spare_ready(self) -> bool:
+        return self._alive(1 - self._active) and self._status.state(1 - self._active) == READY
 
     def start(self) -> None:
-        self._status.set("state", LOADING)
-        self._announced = False
-        self._began = time.monotonic()
-        # A daemon ends with its parent; a parent that is killed is noticed by the process itself.
-        self._process = self._context.Process(target=run, args=(self._spec,), name="streamsep-model", daemon=True)
-        self._process.start()
+        self._launch(self._active)
 
     def wait_ready(self, seconds: float) -> None:
         """Raises StreamsepError when the model cannot be loaded, or not in time."""
         end = time.monotonic() + seconds
         while not self.ready:
-            process = self._process
-            if process is None or not process.is_alive():
+            if not self._alive(self._active):
                 raise StreamsepError(f"the model '{self._spec.model}' could not be loaded; streamsep doctor tells why.")
             if time.monotonic() > end:
                 raise StreamsepError(f"the model was not loaded within {seconds:.0f} s; is the machine overloaded?")
             time.sleep(0.02)
-        self._announced = True
 
     def check(self) -> str | None:
-        """Restart the process when it is dead. Returns one line when there is something to tell."""
-        process = self._process
-        if process is None:
-            return None
+        """Replace the process when it is dead or stuck. Returns one line when there is something to tell."""
         now = time.monotonic()
-        if process.is_alive():
-            if self.ready and not self._announced:
-                self._announced = True
-                return f"the model is back after {now - self._died:.1f} s; the stems return."
+        if self._processes[self._active] is None:
             return None
-        if not self._died or self._died < self._began:
-            self._died = now
-            lived = self.ready and now - self._began > _QUICK
-            self._pause = 0.0 if lived else min(_MAX_PAUSE, 2 * self._pause + 1)
-            failed = self._status.get("state") == FAILED
-            self._status.set("state", LOADING)
-            cause = "could not load" if failed else f"ended (exit code {process.exitcode})"
-            wait = f" in {self._pause:.0f} s" if self._pause else ""
-            line = f"the model process {cause}; the sound goes on without separation, the model restarts{wait}."
-            self._restart_if_due(now)
-            return line
-        self._restart_if_due(now)
+        self._end_if_stuck()
+        if self._alive(self._active):
+            return self._all_well(now)
+        if self._away_since is None or self._began[self._active] > self._away_since:
+            return self._replace(now)
+        if now >= self._start_at:
+            self._launch(self._active)
         return None
-
-    def change(self, **changes: object) -> None:
-        """Another model, decoding or lookahead from the next start on; the running process is ended now."""
-        self._spec = replace(self._spec, **changes)  # pyright: ignore[reportArgumentType]
-        if self._process is not None:
-            self._process.terminate()
 
     def stop(self) -> None:
         self._status.set("stop", 1)
-        if self._process is not None:
-            self._process.join(2)
-            if self._process.is_alive():
-                self._process.kill()
-                self._process.join(2)
-            self._process = None
+        for slot, process in enumerate(self._processes):
+            if process is not None:
+                process.join(2)
+                if process.is_alive():
+                    process.kill()
+                    process.join(2)
+                self._processes[slot] = None
 
-    def _restart_if_due(self, now: float) -> None:
-        if now - self._died >= self._pause:
-            self.restarts += 1
-            self.start()
+    @property
+    def _active(self) -> int:
+        return self._status.get("active")
+
+    def _alive(self, slot: int) -> bool:
+        process = self._processes[slot]
+        return process is not None and process.is_alive()
+
+    def _launch(self, slot: int) -> None:
+        self._status.set_state(slot, LOADING)
+        self._began[slot] = time.monotonic()
+        # A daemon ends with its parent; a parent that is killed is noticed by the process itself.
+        process = self._context.Process(target=run, args=(self._spec, slot), name="streamsep-model", daemon=True)
+        self._processes[slot] = process
+        process.start()
+
+    def _all_well(self, now: float) -> str | None:
+        if not self.ready:
+            return None
+        if self._spare and not self._alive(1 - self._active) and now >= self._start_at:
+            self._defer(1 - self._active, now)  # should this one die, the next waits longer
+            self._launch(1 - self._active)
+        if self._away_since is None:
+            return None
+        away, self._away_since = now - self._away_since, None
+        return f"the model is back after {away:.1f} s; the stems return."
+
+    def _replace(self, now: float) -> str:
+        """The active process is dead: the spare takes over, or a new one is started."""
+        dead = self._active
+        process = self._processes[dead]
+        cause = "could not load" if self._status.state(dead) == FAILED else f"ended ({_exit(process)})"
+        self.restarts += 1
+        self._status.set_state(dead, LOADING)
+        if self.spare_ready:
+            self._status.set("active", 1 - dead)
+            self._start_at = now + _SETTLE
+            return f"the model process {cause}; its spare takes over, the input bridges a moment."
+        self._away_since = now
+        if self._alive(1 - dead):
+            self._status.set("active", 1 - dead)
+            return f"the model process {cause}; the sound goes on without separation until its spare has loaded."
+        self._defer(dead, now)
+        wait = f" in {self._start_at - now:.0f} s" if self._start_at > now else ""
+        return f"the model process {cause}; the sound goes on without separation, the model restarts{wait}."
+
+    def _defer(self, slot: int, now: float) -> None:
+        """When the next process of ``slot`` may start: at once, or later and later where they die young."""
+        young = self._began[slot] > 0 and now - self._began[slot] < _QUICK
+        self._pause = min(_MAX_PAUSE, 2 * self._pause + 1) if young else 0.0
+        self._start_at = now + self._pause
+
+    def _end_if_stuck(self) -> None:
+        results, heard = self._status.get("ticks"), self._source.end
+        process = self._processes[self._active]
+        if results != self._seen[0] or not self.ready:
+            self._seen = (results, heard)
+        elif heard - self._seen[1] > _STUCK and process is not None:
+            process.kill()
+            process.join(1)
+
+
+def _exit(process: SpawnProcess | None) -> str:
+    code = process.exitcode if process else None
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"

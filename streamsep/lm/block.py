@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from kernels.reference import LayerWeights, rmsnorm, swiglu
+from kernels.reference import LayerWeights, rms_norm, swiglu
 
 
 class RMSNorm(nn.Module):
@@ -18,7 +18,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        return rmsnorm(x, self.weight)
+        return rms_norm(x, self.weight)
 
 
 class SwiGLU(nn.Module):

@@ -90,7 +90,7 @@ class DepthTransformer(nn.Module):
         key = (codebooks, device)
         if key not in self._plans:
             with torch.inference_mode(False):  # the masks serve training too
-                self._plans[key] = Plan.make(self.order, self.semantic, codebooks, self.head.shape[1], device)
+                self._plans[key] = Plan.make(self.order, self.semantic, codebooks, device)
         return self._plans[key]
 
     def frame(self, h: Tensor, guide: Tensor | None) -> Tensor:

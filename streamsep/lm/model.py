@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kernels.reference import depth_step
+from kernels.reference import depth_decode
 from kernels.registry import resolve
 from streamsep.condition.encoder import lookahead_frames
 from streamsep.config import STEMS, ModelConfig
 from streamsep.lm.depth import DepthTransformer
 from streamsep.lm.embedding import CodeTables, HistoryEmbedding
-from streamsep.lm.generate import DepthStep, generate
+from streamsep.lm.generate import DepthDecode, generate
+from streamsep.lm.pages import Pages
 from streamsep.lm.sampling import GREEDY, Decoding
 from streamsep.lm.temporal import TemporalTransformer
 from streamsep.streaming import State, StreamModule
@@ -47,7 +48,7 @@ class LanguageModel(StreamModule):
         self.embedding = HistoryEmbedding(config.codec, config.lm.dim)
         self.temporal = TemporalTransformer(config.lm, config.condition.out_dim)
         self.depth = DepthTransformer(config.lm, config.codec, self.tables)
-        self._depth_step: DepthStep = depth_step
+        self._depth_decode: DepthDecode = depth_decode
 
     def set_tables(self, vectors: Tensor) -> None:
         """Copy the codec's code vectors ``[Q, K, C]`` in, semantic codebooks first."""
@@ -58,9 +59,12 @@ class LanguageModel(StreamModule):
 
         Raises ValueError for a backend that does not serve the device.
         """
-        temporal, depth = resolve("temporal_step", device, backend), resolve("depth_step", device, backend)
-        self.temporal.layer_step, self._depth_step = temporal.function, depth.function
-        return str(temporal), str(depth)
+        temporal, paged, depth = (
+            resolve(op, device, backend) for op in ("temporal_step", "paged_step", "depth_decode")
+        )
+        self.temporal.layer_step, self.temporal.paged_step = temporal.function, paged.function
+        self._depth_decode = depth.function
+        return str(temporal), str(paged), str(depth)
 
     def forward(
         self,
@@ -98,11 +102,11 @@ class LanguageModel(StreamModule):
         """Latents ``[..., S, C]`` in the codec's scale and presence ``[..., S]`` → history embedding ``[..., D]``."""
         return self.embedding(latent * self.tables.scale[0], present)
 
-    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
-        """``latent`` ``[slots, S, C]``: what the last step emitted; child ``temporal``."""
+    def init_state(self, slots: int, device: torch.device | str = "cpu", pages: Pages | None = None) -> State:
+        """``latent`` ``[slots, S, C]``: what the last step emitted; child ``temporal``, over ``pages`` if given."""
         state = State(slots)
         state.add("latent", len(STEMS), self.tables.vectors.shape[-1], device=device)
-        state.nest("temporal", self.temporal.init_state(slots, device))
+        state.nest("temporal", self.temporal.init_state(slots, device, pages))
         return state
 
     @torch.no_grad()
@@ -133,7 +137,7 @@ class LanguageModel(StreamModule):
             present = torch.zeros_like(present)
         past = self.embed(state["latent"], present.unsqueeze(1).expand(-1, len(STEMS)))
         h = self.temporal.step(c, past, lookahead, state.child("temporal"), active)
-        frame = generate(self.depth, h, guide, decoding, seed, position, forced, self._depth_step)
+        frame = generate(self.depth, h, guide, decoding, seed, position, forced, self._depth_decode)
         hard = forced is not None or decoding.feedback == "hard"
         state.put("latent", self.tables.latent(frame.codes) if hard else frame.latent, active)
         return LMOutput(frame.codes, frame.latent, frame.entropy, frame.logits, h)

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from kernels.reference import LayerWeights, apply_rope, rope_frequencies, rope_rotation, temporal_step, window_attention
+from kernels.reference.paged_step import paged_step
 from streamsep.config import LOOKAHEADS, LMConfig
 from streamsep.lm.block import Projections, RMSNorm, SwiGLU, init_block, layer_weights
+from streamsep.lm.pages import PagedState, Pages
 from streamsep.streaming import State, StreamModule
 
 
@@ -57,7 +59,9 @@ class TemporalTransformer(StreamModule):
         self.norm = RMSNorm(config.dim)
         frequencies = rope_frequencies(config.dim // config.heads, config.rope_theta)
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.layer_step: Callable[..., Tensor] = temporal_step  # another implementation may be put in its place
+        # Other implementations may be put in their place.
+        self.layer_step: Callable[..., Tensor] = temporal_step
+        self.paged_step: Callable[..., Tensor] = paged_step
         nn.init.normal_(self.lookahead.weight, std=0.1)
 
     @property
@@ -84,12 +88,15 @@ class TemporalTransformer(StreamModule):
             x = layer(x, cos, sin)
         return self.norm(x)
 
-    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
-        """``position`` ``[slots]`` int64 (frames so far) and one child ``layer<i>`` of ring caches a layer."""
-        state = State(slots)
+    def init_state(self, slots: int, device: torch.device | str = "cpu", pages: Pages | None = None) -> State:
+        """``position`` ``[slots]`` int64 (frames so far) and one child ``layer<i>`` of ring caches a layer, or, with
+        ``pages``, a table of the slots' pages there.
+        """
+        state = State(slots) if pages is None else PagedState(slots, pages)
         state.add("position", dtype=torch.int64, device=device)
-        for i, layer in enumerate(self.blocks):
-            state.nest(f"layer{i}", layer.init_state(slots, device))
+        if pages is None:
+            for i, layer in enumerate(self.blocks):
+                state.nest(f"layer{i}", layer.init_state(slots, device))
         return state
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -100,7 +107,12 @@ class TemporalTransformer(StreamModule):
         cos, sin = rope_rotation(position, self.frequencies)
         x = self.condition(c) + history + self.lookahead(lookahead)
         for i, layer in enumerate(self.blocks):
-            cache = state.child(f"layer{i}")
-            x = self.layer_step(layer.weights(), x, cache["k"], cache["v"], position, cos, sin, active)
+            weights = layer.weights()
+            if isinstance(state, PagedState):
+                keys, values = state.pages.keys(i), state.pages.values(i)
+                x = self.paged_step(weights, x, keys, values, state.table, position, cos, sin, active)
+            else:
+                cache = state.child(f"layer{i}")
+                x = self.layer_step(weights, x, cache["k"], cache["v"], position, cos, sin, active)
         state.put("position", position + 1, active)
         return self.norm(x)

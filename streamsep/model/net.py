@@ -9,6 +9,7 @@ Knows spectra, codes and masks; knows nothing of samples: analysis, rendering an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,13 +21,16 @@ from streamsep.codec.model import Codec
 from streamsep.condition.encoder import MAX_LOOKAHEAD, ConditionPool, lookahead_frames
 from streamsep.condition.guide import log_masks
 from streamsep.condition.level import FLOOR
-from streamsep.config import BINS, SUBFRAMES, ModelConfig
+from streamsep.config import BINS, ENVELOPES, STEMS, SUBFRAMES, ModelConfig
 from streamsep.lm import GREEDY, Decoding, LanguageModel, LMLogits, LMOutput
+from streamsep.lm.pages import Pages
 from streamsep.model.fuse import Fuse, guide_envelopes, token_masks
 from streamsep.model.trunk import Trunk, TrunkOutput
 from streamsep.streaming import State, StreamModule
 
+_log = logging.getLogger(__name__)
 GUIDE, FUSED = "guide", "fused"
+DRY = "dry"  # of ``Net.skip``: everything to `other`
 DECODES: tuple[str, ...] = ("hard", "soft", GUIDE, FUSED)
 
 
@@ -91,15 +95,19 @@ class Net(StreamModule):
         """
         conformer = resolve("conformer_step", device, backend)
         self.trunk.encoder.conformer.block_step = conformer.function
-        return str(conformer), *self.lm.select_kernels(device, backend)
+        chosen = str(conformer), *self.lm.select_kernels(device, backend)
+        _log.info("kernels on %s: %s", device, ", ".join(chosen))
+        return chosen
 
-    def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
-        """``spectra`` and ``levels`` of the last frames, newest first; children ``trunk`` and ``lm``."""
+    def init_state(self, slots: int, device: torch.device | str = "cpu", pages: Pages | None = None) -> State:
+        """``spectra`` and ``levels`` of the last frames, newest first; children ``trunk`` and ``lm``; the language
+        model's keys and values lie in ``pages``, if given.
+        """
         state = State(slots)
         state.add("spectra", MAX_LOOKAHEAD, 2, SUBFRAMES, BINS, dtype=torch.complex64, device=device)
         state.add("levels", MAX_LOOKAHEAD, device=device, fresh=FLOOR)
         state.nest("trunk", self.trunk.init_state(slots, device))
-        state.nest("lm", self.lm.init_state(slots, device))
+        state.nest("lm", self.lm.init_state(slots, device, pages))
         return state
 
     def forward(
@@ -171,6 +179,16 @@ class Net(StreamModule):
             )
         masks = {name: self._log_masks(name, trunk.logits, guide, lm).exp() for name in decodes}
         return NetOutput(masks, emitted, level, lm)
+
+    def skip(self, spectrum: Tensor, lookahead: Tensor, state: State, active: Tensor | None = None) -> NetOutput:
+        """``step`` for a frame that there is no time for: it is heard and not separated, trunk and language model stand
+        still. The masks, by the name ``dry``, give everything to `other`.
+        """
+        level = self.trunk.hear(spectrum, state.child("trunk"), active)
+        emitted, level = self._recall(spectrum, level, lookahead, state, active)
+        masks = emitted.new_zeros(len(spectrum), len(STEMS), 2, SUBFRAMES, ENVELOPES, dtype=torch.float32)
+        masks[:, STEMS.index("other")] = 1
+        return NetOutput({DRY: masks}, emitted, level, None)
 
     def _log_masks(self, name: str, logits: Tensor, guide: Tensor, lm: LMOutput | None) -> Tensor:
         if name == GUIDE:

@@ -55,6 +55,10 @@ class Trunk(StreamModule):
         self, spectrum: Tensor, lookahead: Tensor, state: State, active: Tensor | None = None
     ) -> TrunkOutput:
         """``spectrum`` [B, 2, 2, 961] complex → the same for one frame."""
-        level = self.level.step(frame_power(spectrum), state.child("level"), active)
+        level = self.hear(spectrum, state, active)
         tokens, target = self.encoder.step(spectrum, level, lookahead, state.child("encoder"), active)
         return TrunkOutput(tokens, level, self.guide(tokens, target))
+
+    def hear(self, spectrum: Tensor, state: State, active: Tensor | None = None) -> Tensor:
+        """Only the level [B] of one frame; the encoder stands still."""
+        return self.level.step(frame_power(spectrum), state.child("level"), active)

@@ -5,6 +5,7 @@ from streamsep.protocol.messages import (
     FORMATS,
     KINDS,
     MIX,
+    OPUS,
     OUTPUTS,
     VERSION,
     Ack,
@@ -23,7 +24,8 @@ from streamsep.protocol.messages import (
     Stems,
     Unknown,
 )
-from streamsep.protocol.samples import decode_samples, encode_samples, sample_count
+from streamsep.protocol.opus import OpusReader, OpusWriter, Packet
+from streamsep.protocol.samples import decode_samples, encode_samples, raw_format, sample_count
 from streamsep.protocol.wire import MAX_MESSAGE, decode, encode
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "KINDS",
     "MAX_MESSAGE",
     "MIX",
+    "OPUS",
     "OUTPUTS",
     "VERSION",
     "Ack",
@@ -41,6 +44,9 @@ __all__ = [
     "Hello",
     "Mark",
     "Message",
+    "OpusReader",
+    "OpusWriter",
+    "Packet",
     "Ping",
     "Pong",
     "ProtocolError",
@@ -53,5 +59,6 @@ __all__ = [
     "decode_samples",
     "encode",
     "encode_samples",
+    "raw_format",
     "sample_count",
 ]

@@ -14,9 +14,11 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 
 from streamsep.config import LOOKAHEADS, STEMS
 from streamsep.protocol.checks import Blob, Check, Choice, Flag, Names, ProtocolError, Real, Table, Text, Whole
+from streamsep.protocol.opus import LONGEST, OPUS_RATE
 
 VERSION = 1
-FORMATS: tuple[str, ...] = ("s16le", "f32le")
+OPUS = "opus"
+FORMATS: tuple[str, ...] = ("s16le", "f32le", OPUS)
 MIX = "mix"  # all stems, each times its gain
 OUTPUTS: tuple[str, ...] = (*STEMS, MIX)
 RENDERS: tuple[str, ...] = ("mask", "codec")
@@ -71,6 +73,11 @@ class Hello(Message):
     received: MaybePosition = None
     client: Annotated[str | None, Text(80)] = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.format == OPUS and self.rate != OPUS_RATE:
+            raise ProtocolError("bad_message", f"'hello.rate' must be {OPUS_RATE} for Opus, not {self.rate}.")
+
 
 @dataclass(frozen=True)
 class Ready(Message):
@@ -95,17 +102,20 @@ class Ready(Message):
 
 @dataclass(frozen=True)
 class Audio(Message):
-    """Mixture: interleaved samples in the session's format."""
+    """Mixture: interleaved samples in the session's format, or one Opus packet, whose first ``count`` samples count."""
 
     kind: ClassVar[str] = "audio"
     seq: Position
     position: Position
     data: Annotated[bytes, Blob(MAX_AUDIO)]
+    count: Annotated[int | None, Whole(0, LONGEST)] = None
 
 
 @dataclass(frozen=True)
 class Stems(Message):
-    """``count`` samples of every output asked for; ``dropped``: samples dropped in the session so far."""
+    """``count`` samples of every output asked for (of Opus one packet each, whose first ``count`` samples count);
+    ``dropped``: samples dropped in the session so far.
+    """
 
     kind: ClassVar[str] = "stems"
     seq: Position

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from streamsep.protocol.checks import ProtocolError
 
 _TYPES: dict[str, str] = {"s16le": "<i2", "f32le": "<f4"}
+RAW = "f32le"  # what the samples of an Opus packet become
 _FULL = np.float32(1 << 15)
+
+
+def raw_format(format: str) -> str:
+    """The format of the samples in a session: that of the messages, unless those hold Opus packets."""
+    return format if format in _TYPES else RAW
 
 
 def sample_count(data: bytes, format: str, channels: int) -> int:

@@ -33,6 +33,13 @@ class FoldedState(State):
     def narrow(self, start: int, stop: int) -> State:
         return FoldedState(self.rows.narrow(start * self._stems, stop * self._stems), self._stems)
 
+    def save(self, slot: int) -> dict[str, Tensor]:
+        return {name: tensor[slot].clone() for name, tensor in self.named_tensors()}
+
+    def load(self, slot: int, saved: dict[str, Tensor]) -> None:
+        for name, tensor in self.named_tensors():
+            tensor[slot] = saved[name]
+
     def reset(self, mask: Tensor | None = None) -> None:
         self.rows.reset(None if mask is None else mask.repeat_interleave(self._stems))
 
@@ -64,3 +71,9 @@ class CodecRenderer(StreamModule):
         columns = self.codec.decode_step(codes.flatten(0, 1), level.repeat_interleave(stems), folded.rows, rows)
         wave = self.istft.step(columns.unflatten(0, (-1, stems)), state.child("istft"), active)
         return mid_side(wave, 2)
+
+    def dry(self, spectrum: Tensor, state: State, active: Tensor | None = None) -> Tensor:
+        """A frame that was not decoded: the mixture's columns [B, 2, 2, 961] as `other`, the other stems silent."""
+        columns = spectrum.new_zeros(len(spectrum), len(STEMS), *spectrum.shape[1:])
+        columns[:, STEMS.index("other")] = spectrum
+        return mid_side(self.istft.step(columns, state.child("istft"), active), 2)

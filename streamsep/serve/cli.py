@@ -41,6 +41,7 @@ def serve(
         typer.Option(metavar="URL", help="Let pages of this origin connect too; * for all. May be given again."),
     ] = None,
     idle_timeout: Annotated[float, typer.Option(metavar="S", help="Seconds without a message.")] = 60.0,
+    resume_time: Annotated[float, typer.Option(metavar="S", help="Seconds for which a lost client may resume.")] = 30.0,
     drain_time: Annotated[float, typer.Option(metavar="S", help="Seconds to finish in when told to stop.")] = 10.0,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log lines as JSON objects.")] = False,
     token: Annotated[str | None, typer.Option(envvar="STREAMSEP_TOKEN", hidden=True)] = None,
@@ -75,6 +76,7 @@ def serve(
         origins=tuple(origin or ()),
         pages=PAGES,
         idle_timeout=idle_timeout,
+        resume_time=resume_time,
         drain_time=drain_time,
     )
     import asyncio

@@ -33,9 +33,9 @@ from streamsep.protocol import (
     decode,
     encode,
 )
+from streamsep.serve.coder import Coder
 from streamsep.serve.hub import RETRY, Hub, Refused
 from streamsep.serve.options import ServeOptions
-from streamsep.serve.outbox import Chunk
 from streamsep.serve.pace import Pace
 from streamsep.serve.session import Session, SessionError
 
@@ -70,12 +70,12 @@ class Connection:
             return
         extra = {"event": "hello", "session": session.id, "client": hello.client, "resumed": hello.resume is not None}
         log.info("session %s: hello from %r", session.id, hello.client or "a client", extra=extra)
-        refused, free = None, False
+        refused, free, coder = None, False, Coder(hello, session)
         try:
             await self._send(self._ready(session, hello, lost))
             async with asyncio.TaskGroup() as group:
-                self._receiver = group.create_task(self._receive(session))
-                group.create_task(self._emit(session))
+                self._receiver = group.create_task(self._receive(session, coder))
+                group.create_task(self._emit(session, coder))
                 group.create_task(self._watch(session))
         except* Refused as errors:
             refused = _first(errors)
@@ -128,7 +128,7 @@ class Connection:
             lost=lost,
         )
 
-    async def _receive(self, session: Session) -> None:
+    async def _receive(self, session: Session, coder: Coder) -> None:
         idle = self._options.idle_timeout
         while True:
             await self._pace.wait()
@@ -139,16 +139,16 @@ class Connection:
             except TimeoutError:
                 raise Refused("idle", f"nothing was heard for {idle:g} seconds.", 1008) from None
             try:
-                self._take(session, self._decode(data))
+                self._take(session, coder, self._decode(data))
             except ProtocolError as error:
                 self._mistake(session, error)
             except SessionError as error:
                 raise Refused(error.code, str(error), free=True) from None
 
-    def _take(self, session: Session, message: Message) -> None:
+    def _take(self, session: Session, coder: Coder, message: Message) -> None:
         """Do what one message asks. Raises ProtocolError, SessionError or _Bye."""
         if isinstance(message, Audio):
-            session.audio(message)
+            session.audio(coder.heard(message))
         elif isinstance(message, (Mark, Flush, Set)):
             session.ask(message)
         elif isinstance(message, Ack):
@@ -178,15 +178,13 @@ class Connection:
             raise Refused(error.code, f"{MISTAKES} messages were wrong; the last: {error}"[:500], free=True)
         session.outbox.push(Error(error.code, str(error), False))
 
-    async def _emit(self, session: Session) -> None:
+    async def _emit(self, session: Session, coder: Coder) -> None:
         while True:
             item = await session.outbox.take()
-            if isinstance(item, Chunk):
-                item = Stems(session.seq, item.position, item.count, item.data, session.outbox.dropped)
-                session.seq += 1
-            elif isinstance(item, Error) and item.fatal:
+            if isinstance(item, Error) and item.fatal:
                 raise Refused(item.code, item.sentence, free=True)
-            await self._send(item)
+            for message in coder.told(item):
+                await self._send(message)
             session.moved()
 
     async def _watch(self, session: Session) -> None:

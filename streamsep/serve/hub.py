@@ -21,6 +21,7 @@ from streamsep.serve.traffic import Round
 log = logging.getLogger("streamsep.serve")
 
 RETRY = 10.0  # seconds after which a client that was refused may try again
+LATE = 0.02  # part of the last second's frames that were late, above which nobody else is let in
 
 
 class Refused(Exception):
@@ -44,13 +45,20 @@ class Guest(Protocol):
 
 
 class Hub:
-    """``limit`` sessions at most, each kept ``patience`` seconds after its connection was lost."""
+    """``limit`` sessions at most, each kept ``patience`` seconds after its connection was lost.
 
-    def __init__(self, engine: Engine, metrics: Metrics, token: str | None, patience: float = 30.0) -> None:
+    ``measured``: the limit is what the machine could do at the start; it may be slower by now.
+    """
+
+    def __init__(
+        self, engine: Engine, metrics: Metrics, token: str | None, patience: float = 30.0, measured: bool = False
+    ) -> None:
         self.engine, self.metrics = engine, metrics
         self.draining = asyncio.Event()
         self.frame_seconds = 0.0  # a moving average
+        self.measured = measured
         self._token, self._patience = token, patience
+        self._late = 0.0  # part of the frames that was late, a moving average
         self._sessions: dict[str, Session] = {}
         self._guests: dict[str, Guest] = {}  # by session
         self._leaving: dict[str, asyncio.TimerHandle] = {}  # sessions that wait for a resume
@@ -77,6 +85,9 @@ class Hub:
             wait = self._next_free()
             sentence = f"all {self.limit} places are taken; try again in {wait:.0f} seconds."
             raise Refused("full", sentence, 1013, wait)
+        if self.measured and self._sessions and self._late > LATE:
+            sentence = f"the machine is too slow for more than its {len(self._sessions)} sessions now; try again."
+            raise Refused("full", sentence, 1013, RETRY)
         session = Session(hello, self.engine.send)
         self._sessions[session.id] = session
         self._guests[session.id] = guest
@@ -153,6 +164,8 @@ class Hub:
             self.metrics.frame.observe(round.seconds)
             self.metrics.batch.observe(round.batch)
             self.frame_seconds += 0.05 * (round.seconds - self.frame_seconds)
+            late = sum(count - s.late for id, count in round.late.items() if (s := self._sessions.get(id)))
+            self._late += 0.02 * (late / round.batch - self._late)
         for name, counts, counter in (
             ("late", round.late, self.metrics.late),
             ("fallbacks", round.fallbacks, self.metrics.fallbacks),

@@ -52,6 +52,9 @@ class ServeOptions:
         for what, value, known in (("device", self.device, DEVICES), ("decode", self.decode, DECODES)):
             if value not in known:
                 raise OptionError(f"unknown {what} '{value}'; choose one of {', '.join(known)}.")
+        for name in ("idle_timeout", "resume_time", "drain_time"):
+            if not 0 <= (value := getattr(self, name)) < float("inf"):
+                raise OptionError(f"--{name.replace('_', '-')} {value} is no number of seconds; give 0 or more.")
         if self.token is not None and not self.token.strip():
             raise OptionError("the token is empty; give one that cannot be guessed, or leave it out.")
         if (self.certfile is None) != (self.keyfile is None):

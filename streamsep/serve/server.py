@@ -48,7 +48,8 @@ class Server:
                 options.max_sessions,
             )
         )
-        self.hub = Hub(self.engine, self.metrics, options.token, options.resume_time)
+        measured = options.max_sessions == 0
+        self.hub = Hub(self.engine, self.metrics, options.token, options.resume_time, measured)
         self._tls = options.tls()
         self._server: SocketServer | None = None
         self._engine_task: asyncio.Task[None] | None = None

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamsep.engine.clock import Clock
-from streamsep.protocol import Audio, Error, Flush, Hello, Mark, Message, Set, Stats, sample_count
+from streamsep.protocol import Audio, Error, Flush, Hello, Mark, Message, Set, Stats, raw_format, sample_count
 from streamsep.serve.outbox import Chunk, Outbox
 from streamsep.serve.traffic import Change, Changed, Desk, Event, Failed, Flushed, Marked, Sounded, Spec
 
@@ -40,6 +40,7 @@ class Session:
         self.id = secrets.token_hex(8)
         self.key = secrets.token_urlsafe(24)
         self.hello, self.rate, self.live = hello, hello.rate, hello.live
+        self.format = raw_format(hello.format)
         self.latency = Clock.make(hello.rate, hello.lookahead, hello.lookahead < 0 and hello.render == "mask").latency()
         self.window = round(WINDOW * hello.rate) + self.latency
         self.outbox = Outbox(hello.rate, hello.live)
@@ -74,8 +75,7 @@ class Session:
 
     def audio(self, message: Audio) -> None:
         """Raises ProtocolError for a part of a sample, SessionError for a gap that is too long."""
-        hello = self.hello
-        count = sample_count(message.data, hello.format, hello.channels)
+        count = sample_count(message.data, self.format, self.hello.channels)
         missing = message.position - self.received
         if missing > GAP * self.rate:
             raise SessionError("gap", f"{missing} samples are missing before {message.position}; begin a new session.")
@@ -161,7 +161,7 @@ class Session:
         await self._moved.wait()
 
     def _keep(self, sound: bytes | int) -> None:
-        count = sound if isinstance(sound, int) else sample_count(sound, self.hello.format, self.hello.channels)
+        count = sound if isinstance(sound, int) else sample_count(sound, self.format, self.hello.channels)
         self._sound.append((self.received, sound))
         self.received += count
         self._send_sound(sound)
@@ -207,7 +207,7 @@ class Session:
         spec = Spec(
             hello.rate,
             hello.channels,
-            hello.format,
+            self.format,
             self._lookahead,
             hello.render,
             hello.live,
@@ -232,5 +232,5 @@ class Session:
         skip = max(0, self.answered - position)
         if isinstance(sound, int):
             return max(0, sound - skip)
-        size = self.hello.channels * (2 if self.hello.format == "s16le" else 4)
+        size = self.hello.channels * (2 if self.format == "s16le" else 4)
         return sound[skip * size :]

@@ -19,12 +19,12 @@ from streamsep.serve.traffic import Broken, EngineOptions, Round, Started
 Command = tuple[Any, ...]
 
 FRAME_SECONDS = 0.04
-LOAD = 0.8  # of a frame's time that the steps of a full server may take
+LOAD = 0.5  # of a frame's time that a full server's step may take: a frame may have to wait for the step before its own
 HEARTBEAT = 1.0  # seconds between two signs of life of an idle engine
 
 
 def capacity(times: Sequence[float]) -> int:
-    """Seconds a frame of 1, 2, 4, … sessions → how many fit into four fifths of a frame's time, at least one."""
+    """Seconds a frame of 1, 2, 4, … sessions → how many fit into half of a frame's time, at least one."""
     budget = LOAD * FRAME_SECONDS
     best, count = 1, 1
     for low, high in zip(times, times[1:], strict=False):
@@ -53,7 +53,7 @@ def _serve(pipe: Connection, options: EngineOptions) -> None:
     from streamsep.serve.scheduler import Scheduler, measure
 
     separator = load(options.model, options.device, decode=options.decode, threads=options.threads)
-    times = measure(separator, 1 if options.sessions else options.most, options.exact)
+    times = measure(separator, 1 if options.sessions else options.most, options.exact, LOAD * FRAME_SECONDS)
     limit = options.sessions or capacity(times)
     pipe.send(Started(separator.net.config.name, limit, tuple(1000 * seconds for seconds in times)))
     scheduler = Scheduler(separator, limit, options.exact, options.hurry)

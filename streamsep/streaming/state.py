@@ -73,17 +73,25 @@ class State:
 
     def narrow(self, start: int, stop: int) -> State:
         """The slots ``start`` … ``stop - 1`` as a state of their own over the same memory."""
-        part = State(stop - start)
+        return self._narrowed(State(stop - start), start, stop)
+
+    def save(self, slot: int) -> dict[str, Tensor]:
+        """Copy one slot out, dotted name → tensor."""
+        saved = {name: tensor[slot].clone() for name, tensor in self._tensors.items()}
+        for child_name, child in self._children.items():
+            saved.update({f"{child_name}.{name}": tensor for name, tensor in child.save(slot).items()})
+        return saved
+
+    def load(self, slot: int, saved: dict[str, Tensor]) -> None:
+        """Copy a saved slot back in. Raises KeyError when a name is missing."""
+        for name, tensor in self._tensors.items():
+            tensor[slot] = saved[name]
+        for child_name, child in self._children.items():
+            start = f"{child_name}."
+            child.load(slot, {name.removeprefix(start): x for name, x in saved.items() if name.startswith(start)})
+
+    def _narrowed(self, part: State, start: int, stop: int) -> State:
         part._tensors = {name: tensor[start:stop] for name, tensor in self._tensors.items()}
         part._fresh = self._fresh
         part._children = {name: child.narrow(start, stop) for name, child in self._children.items()}
         return part
-
-    def save(self, slot: int) -> dict[str, Tensor]:
-        """Copy one slot out, name → tensor."""
-        return {name: tensor[slot].clone() for name, tensor in self.named_tensors()}
-
-    def load(self, slot: int, saved: dict[str, Tensor]) -> None:
-        """Copy a saved slot back in. Raises KeyError when a name is missing."""
-        for name, tensor in self.named_tensors():
-            tensor[slot] = saved[name]

@@ -12,7 +12,7 @@ from streamsep.train.recipe import STAGES
 
 
 def train(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="guide, codec or lm.")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="guide, codec, lm or paper.")],
     pool: Annotated[list[Path], typer.Option(metavar="DIR", help="Songs to train on; may be given more than once.")],
     recipe: Annotated[
         str, typer.Option(metavar="RECIPE", help="A shipped recipe or the path of a TOML file.")
@@ -35,6 +35,10 @@ def train(
     then the acoustic path and the decoder. lm is the language model on the codec's tokens; it needs OUT/guide and
     OUT/codec, trained before, and writes the whole model to OUT/model.
 
+    paper is the arrangement of arXiv 2604.09371 on OUT/codec or the codec of --init: stem after stem over whole
+    segments, offline. It joins OUT/model; run it with `streamsep separate --mode paper --model OUT/model`. The recipe
+    paper has the paper's sizes.
+
     A stage goes on from OUT/STAGE/last.pt when that is there; its best weights are OUT/STAGE/best.safetensors.
 
     \b
@@ -44,6 +48,7 @@ def train(
       streamsep train lm --recipe tiny --pool pool --valid valid
       streamsep train guide --recipe my.toml --pool pool --pool musdb/train --out runs/mine --steps 20000
       streamsep train lm --pool my-songs --valid valid --init tiny --out runs/more
+      streamsep train paper --recipe paper --pool pool --valid valid --init tiny
     """
     if stage not in STAGES:
         raise OptionError(f"unknown stage '{stage}'; choose one of {', '.join(STAGES)}.")

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from streamsep.config import CodecConfig, ConditionConfig, LMConfig, ModelConfig
 from streamsep.errors import OptionError
+from streamsep.paper.config import PaperConfig, PaperModelConfig
 
 RECIPES = Path(__file__).with_name("recipes")
-STAGES: tuple[str, ...] = ("guide", "codec", "lm")
+STAGES: tuple[str, ...] = ("guide", "codec", "lm", "paper")
 T = TypeVar("T")
 
 
@@ -49,6 +50,12 @@ class Recipe:
 
     model: ModelConfig
     stages: dict[str, StageConfig]
+    paper: PaperConfig = field(default_factory=PaperConfig)
+
+    @property
+    def paper_model(self) -> PaperModelConfig:
+        """The paper's arrangement on this model's codec."""
+        return PaperModelConfig(self.model.codec, self.paper)
 
 
 def load_recipe(name: str) -> Recipe:
@@ -73,6 +80,7 @@ def load_recipe(name: str) -> Recipe:
                 lm=_fill(LMConfig, model.get("lm", {})),
             ),
             {stage: _fill(StageConfig, raw.get(stage, {})) for stage in STAGES},
+            _fill(PaperConfig, model.get("paper", {})),
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise OptionError(f"the recipe '{path}' cannot be read: {error}.") from error

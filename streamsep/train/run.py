@@ -17,6 +17,8 @@ from streamsep.errors import OptionError
 from streamsep.model.checkpoint import load_model, save_model
 from streamsep.model.net import Net
 from streamsep.model.trunk import Trunk
+from streamsep.paper.checkpoint import save_paper
+from streamsep.paper.net import PaperNet
 from streamsep.train.batches import batches
 from streamsep.train.checkpoint import load_weights
 from streamsep.train.codec import CodecStage
@@ -24,6 +26,7 @@ from streamsep.train.guide import GuideStage
 from streamsep.train.lm import LMStage
 from streamsep.train.loop import BEST, Log, Outcome, Trainer
 from streamsep.train.memory import keep_freed_memory
+from streamsep.train.paper import PaperStage
 from streamsep.train.recipe import Recipe, StageConfig, load_recipe
 from streamsep.train.stage import Stage
 from streamsep.train.validation import ValidationSongs
@@ -44,7 +47,7 @@ class TrainOptions:
 
 
 def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
-    """Run one stage (``guide``, ``codec`` or ``lm``) to its end, from where it stands."""
+    """Run one stage (``guide``, ``codec``, ``lm`` or ``paper``) to its end, from where it stands."""
     keep_freed_memory()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -55,9 +58,11 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     device = Accelerator().device
     valid = None if options.valid is None else ValidationSongs(options.valid, device=device)
     torch.manual_seed(config.seed)
-    settle = round(config.steps * (1 - config.decay))
-    data = MixingDataset(options.pools, config.frames, config.batch, config.seed, config.real_weight, settle=settle)
-    made = STAGES[stage](recipe, config, valid, options.out, _start(options.init, recipe))
+    data = mixtures(options, config)
+    if stage == "paper":
+        made: Stage = PaperStage(PaperNet(recipe.paper_model, paper_codec(recipe, options)), config, valid)
+    else:
+        made = STAGES[stage](recipe, config, valid, options.out, _start(options.init, recipe))
     trainer = Trainer(made, config, options.out / stage, log)
 
     def source(step: int) -> Iterator[Tensor]:
@@ -67,7 +72,33 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     if stage == "lm":
         export(recipe, options.out, options.out / "model")
         log(f"the model is in {options.out / 'model'}")
+    if stage == "paper":
+        net = PaperNet(recipe.paper_model)
+        load_weights(options.out / stage / BEST, net)
+        save_paper(options.out / "model", net)
+        log(f"the paper model is in {options.out / 'model'}; streamsep separate --mode paper --model runs it")
     return outcome
+
+
+def mixtures(options: TrainOptions, config: StageConfig) -> MixingDataset:
+    """The mixtures of a run; over the last steps, while the rate falls, mostly whole songs."""
+    settle = round(config.steps * (1 - config.decay))
+    return MixingDataset(options.pools, config.frames, config.batch, config.seed, config.real_weight, settle=settle)
+
+
+def paper_codec(recipe: Recipe, options: TrainOptions) -> Codec:
+    """The trained codec that a paper model builds on: that of the model to begin with, or of the stage before.
+
+    Raises OptionError when it is not of the recipe's shape or not there.
+    """
+    if options.init is None:
+        codec = Codec(recipe.model.codec)
+        load_weights(options.out / "codec" / BEST, codec)
+        return codec
+    codec = load_model(find_model(options.init)).codec
+    if codec.cfg != recipe.model.codec:
+        raise OptionError(f"the codec of '{options.init}' is not of the recipe's shape; choose that model's recipe.")
+    return codec
 
 
 def export(recipe: Recipe, out: Path, folder: Path) -> None:

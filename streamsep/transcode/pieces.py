@@ -1,7 +1,13 @@
 """H-Codec-2.0 on blocks of sound: whole pieces of some seconds, each coded apart from the others, in mono.
 
 It is no streaming codec: a piece must be there to its end before its first token is known. Within a piece the tokens
-are those of the published tokenizer; where two pieces meet, each is padded as at the end of a file.
+are those of the published tokenizer. Every piece is coded with a margin of its neighbours on either side, so that
+nothing is padded where two meet. The encoder leaves the margin's tokens out; the decoder fades from one piece's sound
+to the next over both margins:
+
+    sound of piece k       |────────────────────────────|
+    piece k + 1                                   |────────────────────────────|
+    given                       piece k           |mix |      piece k + 1
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ from streamsep.transcode.coder import Chunk, Sound, join
 from streamsep.transcode.tokens import TokenFormat
 
 PIECE_SECONDS = 30.0
+MARGIN = 8  # tokens, 0.64 s: well beyond the reach of the convolutions
 
 
 class PieceCoder:
@@ -87,22 +94,35 @@ class PieceEncoder:
     def __init__(self, coder: PieceCoder, teacher: Teacher, format: TokenFormat) -> None:
         self.format, self.codec, self.teacher, self.device = format, coder.codec, teacher, coder.device
         self._size = format.piece * format.token_hop
+        self._margin = margin(format.piece) * format.token_hop
+        self._before = 0  # samples of the piece before, at the front of what waits
         self._rest = np.zeros((1, 0), np.float32)
 
     def push(self, block: Sound) -> Chunk:
         self._rest = np.concatenate([self._rest, block], 1)
         chunks: list[Chunk] = []
-        while self._rest.shape[1] >= self._size:
-            chunks.append(self._piece(self._rest[:, : self._size]))
-            self._rest = self._rest[:, self._size :]
+        while self._rest.shape[1] >= self._before + self._size + self._margin:
+            chunks.append(self._next())
         return join(chunks, self.format.codebooks)
 
     def flush(self) -> Chunk:
-        rest, self._rest = self._rest, self._rest[:, :0]
-        return join([self._piece(rest)] if rest.shape[1] else [], self.format.codebooks)
+        chunks: list[Chunk] = []
+        while self._rest.shape[1] > self._before:
+            chunks.append(self._next())
+        self._before, self._rest = 0, self._rest[:, :0]
+        return join(chunks, self.format.codebooks)
+
+    def _next(self) -> Chunk:
+        """The tokens of the next piece, or of what there is of it."""
+        end = min(self._before + self._size, self._rest.shape[1])
+        chunk = self._encode(self._rest[:, : end + self._margin])
+        first, last = self._before // self.format.token_hop, -(-end // self.format.token_hop)
+        kept = max(end - self._margin, 0)
+        self._before, self._rest = end - kept, self._rest[:, kept:]
+        return Chunk(chunk.codes[first:last], chunk.levels[first:last])
 
     @torch.inference_mode()
-    def _piece(self, sound: Sound) -> Chunk:
+    def _encode(self, sound: Sound) -> Chunk:
         wave = self.codec.pad(torch.from_numpy(np.ascontiguousarray(sound)).to(self.device))
         features = self.teacher(wave)
         check_features(features, self.codec.cfg, wave.shape[1] // self.codec.cfg.encoder_config.hop_length)
@@ -117,23 +137,51 @@ class PieceDecoder:
 
     def __init__(self, coder: PieceCoder, format: TokenFormat) -> None:
         self.format, self.codec, self.device = format, coder.codec, coder.device
-        self._rest: Chunk = join([], format.codebooks)
+        self._margin = margin(format.piece)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._before = 0  # tokens of the piece before, at the front of what waits
+        self._rest: Chunk = join([], self.format.codebooks)
+        self._tail: Sound = np.zeros((1, 0), np.float32)  # the last piece's sound where the next one also sounds
 
     def push(self, chunk: Chunk) -> Sound:
         self._rest = join([self._rest, chunk], self.format.codebooks)
-        size = self.format.piece or len(self._rest)
         parts = [np.zeros((1, 0), np.float32)]
-        while size and len(self._rest) >= size:
-            parts.append(self._piece(Chunk(self._rest.codes[:size], self._rest.levels[:size])))
-            self._rest = Chunk(self._rest.codes[size:], self._rest.levels[size:])
+        while self.format.piece and len(self._rest) >= self._before + self.format.piece + self._margin:
+            parts.append(self._next())
         return np.concatenate(parts, 1)
 
     def flush(self) -> Sound:
-        rest, self._rest = self._rest, join([], self.format.codebooks)
-        return self._piece(rest) if len(rest) else np.zeros((1, 0), np.float32)
+        parts = [np.zeros((1, 0), np.float32)]
+        while len(self._rest) > self._before:
+            parts.append(self._next())
+        parts.append(self._tail)
+        self._reset()
+        return np.concatenate(parts, 1)
+
+    def _next(self) -> Sound:
+        """The next piece, or what there is of it: its beginning mixed with the end of the one before, its end kept."""
+        end = min(self._before + (self.format.piece or len(self._rest)), len(self._rest))
+        sound = self._decode(Chunk(self._rest.codes[: end + self._margin], self._rest.levels[: end + self._margin]))
+        fade = self._tail.shape[1]
+        rise = ((np.arange(fade) + 0.5) / max(fade, 1)).astype(np.float32)
+        sound[:, :fade] = rise * sound[:, :fade] + (1 - rise) * self._tail
+        # With nothing behind it, this is the last piece: all of it may go.
+        kept = max(end - self._margin, 0) if end < len(self._rest) else end
+        self._before = end - kept
+        self._rest = Chunk(self._rest.codes[kept:], self._rest.levels[kept:])
+        cut = kept * self.format.token_hop
+        self._tail = sound[:, cut:]
+        return sound[:, :cut]
 
     @torch.inference_mode()
-    def _piece(self, chunk: Chunk) -> Sound:
+    def _decode(self, chunk: Chunk) -> Sound:
         codes = torch.from_numpy(chunk.codes.astype(np.int64)).T[None].to(self.device)
         semantic, acoustic = codes[:, : self.format.semantic], codes[:, self.format.semantic :]
         return self.codec.decode(acoustic, semantic).cpu().numpy()
+
+
+def margin(piece: int) -> int:
+    """Tokens of its neighbours that a piece of ``piece`` tokens is coded with, on either side."""
+    return min(MARGIN, piece // 4)

@@ -31,7 +31,7 @@ from streamsep.evaluate.songs import TrueStems, find_songs
 from streamsep.evaluate.suite import build_report
 from streamsep.model.checkpoint import load_model
 from streamsep.train.batches import batches
-from tests.bench.peers import HSTasNetPeer, MaskPeer, Peer, mask_width, net_flops
+from tests.bench.rivals import HSTasNetPeer, MaskPeer, Peer, mask_width, net_flops
 
 Say = Callable[[str], None]
 

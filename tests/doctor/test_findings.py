@@ -57,5 +57,5 @@ def test_findings_are_printed(speed: dict[str, object] | None, capsys: pytest.Ca
     report = {"environment": environment(), "sound": sound_devices(), "kernels": kernel_table("cpu"), "speed": speed}
     print_findings(Console(width=200), report)
     text = capsys.readouterr().out
-    assert "torch" in text and "depth_step" in text
+    assert "torch" in text and "depth_decode" in text
     assert ("real time" in text) == (speed is SPEED)

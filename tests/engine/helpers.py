@@ -8,7 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.audio.blocks import to_stereo
 from streamsep.config import STEMS
+from streamsep.engine.batch import Batch
+from streamsep.engine.lane import Lane
+from streamsep.engine.runner import Settings
 from streamsep.engine.stream import Stream
 
 Sound = NDArray[np.float32]
@@ -28,3 +32,34 @@ def feed(stream: Stream, sound: Sound, blocks: Iterable[int]) -> Sound:
 
 def stack(stems: dict[str, Sound]) -> Sound:
     return np.stack([stems[stem] for stem in STEMS])
+
+
+class Player:
+    """One stream of a batch: its whole song waits in its lane; keeps its stems."""
+
+    def __init__(self, batch: Batch, sound: Sound, rate: int, lookahead: int, seed: int | None = None) -> None:
+        self.slot = batch.open(lookahead, seed)
+        self.lane = Lane(Settings(batch.render, lookahead=lookahead), rate, sound.shape[0])
+        self.channels = sound.shape[0]
+        self.parts: list[Sound] = []
+        self.lane.push(sound)
+        self.lane.end()
+
+    def give(self, stems: Sound) -> None:
+        sides = stems.mean(1, keepdims=True, dtype=np.float32) if self.channels == 1 else stems
+        self.lane.give(sides.reshape(-1, sides.shape[-1]))
+        self.parts.append(self.lane.take())
+
+    def stems(self) -> Sound:
+        joined = np.concatenate(self.parts, axis=1)
+        return joined.reshape(len(STEMS), self.channels, -1)
+
+
+def play(batch: Batch, players: list[Player], rng: np.random.Generator | None = None) -> None:
+    """Tick until all are through; with ``rng`` only a random choice of those due at a time."""
+    while due := [player for player in players if player.lane.due()]:
+        if rng is not None:
+            due = [player for player in due if rng.random() < 0.7] or due[:1]
+        out = batch.tick({player.slot: to_stereo(player.lane.next()) for player in due})
+        for player in due:
+            player.give(out[player.slot])

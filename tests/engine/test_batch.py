@@ -5,47 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamsep.audio.blocks import to_stereo
-from streamsep.config import LOOKAHEADS, STEMS
+from streamsep.config import LOOKAHEADS
 from streamsep.engine.batch import Batch
-from streamsep.engine.lane import Lane
-from streamsep.engine.runner import Settings
+from streamsep.engine.levels import Level
 from streamsep.engine.separator import Separator
-from tests.engine.helpers import stack
+from streamsep.errors import CapacityError
+from tests.engine.helpers import Player, play, stack
 from tests.sounds import tune
-
-Sound = np.ndarray
-
-
-class Player:
-    """One stream of a batch: pushes its song in blocks, keeps its stems."""
-
-    def __init__(self, batch: Batch, sound: Sound, rate: int, lookahead: int) -> None:
-        self.slot = batch.open(lookahead)
-        self.lane = Lane(Settings(batch.render, lookahead=lookahead), rate, sound.shape[0])
-        self.channels = sound.shape[0]
-        self.parts: list[Sound] = []
-        self.lane.push(sound)
-        self.lane.end()
-
-    def give(self, stems: Sound) -> None:
-        sides = stems.mean(1, keepdims=True, dtype=np.float32) if self.channels == 1 else stems
-        self.lane.give(sides.reshape(-1, sides.shape[-1]))
-        self.parts.append(self.lane.take())
-
-    def stems(self) -> Sound:
-        joined = np.concatenate(self.parts, axis=1)
-        return joined.reshape(len(STEMS), self.channels, -1)
-
-
-def play(batch: Batch, players: list[Player], rng: np.random.Generator | None = None) -> None:
-    """Tick until all are through; with ``rng`` only a random choice of those due at a time."""
-    while due := [player for player in players if player.lane.due()]:
-        if rng is not None:
-            due = [player for player in due if rng.random() < 0.7] or due[:1]
-        out = batch.tick({player.slot: to_stereo(player.lane.next()) for player in due})
-        for player in due:
-            player.give(out[player.slot])
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -110,10 +76,8 @@ def test_a_hurried_stream_still_sums_to_its_mixture(separator: Separator) -> Non
     count = 0
     while calm.lane.due():
         count += 1
-        chosen = {hurried.slot} if 3 < count < 6 else set()
-        out = batch.tick({player.slot: player.lane.next() for player in (calm, hurried)}, chosen)
-        for player in (calm, hurried):
-            player.give(out[player.slot])
+        for player, level in ((calm, Level.FULL), (hurried, Level.LIGHT if 3 < count < 6 else Level.FULL)):
+            player.give(batch.tick({player.slot: player.lane.next()}, level)[player.slot])
     np.testing.assert_allclose(calm.stems(), stack(separator.separate(song, 48_000)), atol=1e-5)
     np.testing.assert_allclose(hurried.stems().sum(0), song, atol=1e-4)
     assert not np.allclose(hurried.stems(), calm.stems(), atol=1e-3)
@@ -122,7 +86,7 @@ def test_a_hurried_stream_still_sums_to_its_mixture(separator: Separator) -> Non
 def test_a_full_batch_says_so(separator: Separator) -> None:
     batch = Batch(separator.net, 1)
     slot = batch.open(0)
-    with pytest.raises(IndexError):
+    with pytest.raises(CapacityError, match="all 1 places"):
         batch.open(0)
     batch.close(slot)
     assert batch.open(2) == slot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,9 @@ BLOCK = 960
 
 
 @pytest.fixture
-def core(model: Path) -> Iterator[Core]:
-    with Core(ModelOptions(model=str(model)), Gains("all")) as core:
+def core(model: Path, request: pytest.FixtureRequest) -> Iterator[Core]:
+    """``indirect`` parameter: with a spare process."""
+    with Core(ModelOptions(model=str(model), spare=getattr(request, "param", False)), Gains("all")) as core:
         core.start(200)
         core.open(Format(block=BLOCK))
         yield core
@@ -65,10 +66,26 @@ def test_all_stems_are_the_delayed_input_and_one_stem_is_that_of_separate(core: 
     assert core.mixer.counts.underruns == 0
 
 
+def check_until(core: Core, condition: Callable[[], bool]) -> list[str]:
+    """Let the supervisor do its work; what it said."""
+    lines, deadline = [], time.monotonic() + 300
+    while not condition() and time.monotonic() < deadline:
+        lines += [said for said in [core.supervisor.check()] if said]
+        time.sleep(0.05)
+    assert condition()
+    return lines
+
+
 @pytest.mark.timeout(900)  # loads the model twice, and a busy machine takes minutes for that
-def test_killed_the_model_comes_back_and_the_sound_goes_dry_in_between(core: Core) -> None:
+@pytest.mark.parametrize("core", [False, True], indirect=True, ids=["no spare", "spare"])
+def test_killed_the_model_comes_back_and_the_sound_goes_dry_in_between(
+    core: Core, request: pytest.FixtureRequest
+) -> None:
+    spare = "no spare" not in request.node.name
     song = tune(20.0, 48_000)
     core.gains.preset("karaoke")
+    if spare:
+        assert check_until(core, lambda: core.supervisor.spare_ready) == []
     before = drive(core, song[:, : 48 * BLOCK])
     pid = core.supervisor.pid
     assert pid is not None
@@ -82,13 +99,15 @@ def test_killed_the_model_comes_back_and_the_sound_goes_dry_in_between(core: Cor
     assert np.abs(gap[:, soon:] - dry[:, soon:]).max() < 1e-6
     assert core.mixer.counts.fallbacks == 1
     line = core.supervisor.check()
-    assert line is not None and "restarts" in line and line.count("\n") == 0
-    lines = []
-    deadline = time.monotonic() + 300
-    while not lines and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert line is not None and "killed by SIGKILL" in line and line.count("\n") == 0
+    if spare:
+        assert "its spare takes over" in line and core.supervisor.ready and core.supervisor.pid != pid
+        assert check_until(core, lambda: core.supervisor.spare_ready) == []  # the next one waits already
+    else:
+        assert "restarts" in line
+        lines = check_until(core, lambda: core.supervisor.ready)
         lines += [said for said in [core.supervisor.check()] if said]
-    assert "is back" in lines[0]
+        assert len(lines) == 1 and "is back" in lines[0]
     after = drive(core, song[:, : 300 * BLOCK], start=100 * BLOCK)
     dry = song[:, 100 * BLOCK - late : 100 * BLOCK - late + after.shape[1]]
     assert np.abs(after[:, -48_000:] - dry[:, -48_000:]).max() > 1e-3  # separated again

@@ -24,7 +24,7 @@ def snapshot() -> Snapshot:
         + ("compute_p99", "fill", "drift_ppm", "fallback_seconds", "cpu", "memory_mb"),
         0.5,
     )
-    counts = dict.fromkeys(("late", "fallbacks", "underruns", "xruns", "resyncs", "restarts"), 7)
+    counts = dict.fromkeys(("late", "hurried", "fallbacks", "underruns", "xruns", "resyncs", "restarts"), 7)
     gains = {"vocals": -math.inf, "drums": 0.0, "bass": 3.0, "other": -6.0}
     levels = dict.fromkeys(STEMS, 0.25)
     return Snapshot(**numbers, **counts, state="live", stem_levels=levels, gains=gains, recording=True)

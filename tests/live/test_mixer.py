@@ -96,7 +96,7 @@ def test_a_gap_is_the_aligned_mixture_without_a_step(bench: Bench) -> None:
     assert largest_step(out) < bench.step() * 1.01
     assert bench.mixer.counts.fallbacks == 1
     # The gap is no longer than the time without results and the fades.
-    assert 40 * BLOCK - DELAY < bench.mixer.counts.fallback_samples - DELAY < 40 * BLOCK + 2 * FADE + BLOCK
+    assert 40 * BLOCK - DELAY < bench.mixer.counts.fallback_samples < 40 * BLOCK + 2 * FADE + BLOCK
 
 
 def test_a_soloed_stem_is_silent_in_a_gap(bench: Bench) -> None:

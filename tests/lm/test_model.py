@@ -153,7 +153,9 @@ def test_compiled_kernels_emit_the_same_codes(make_lm: Make, order: str, decodin
     lookahead, seed = torch.tensor([1, 3]), torch.tensor([5, 6])
     runs = []
     for backend in ("reference", "numba"):
-        assert lm.select_kernels("cpu", backend) == (f"temporal_step: {backend}", f"depth_step: {backend}")
+        assert lm.select_kernels("cpu", backend) == tuple(
+            f"{op}: {backend}" for op in ("temporal_step", "paged_step", "depth_decode")
+        )
         state = lm.init_state(2)
         runs.append([lm.step(c[:, t], guide[:, t], lookahead, state, decoding=decoding, seed=seed) for t in range(8)])
     for plain, fast in zip(*runs, strict=True):

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
+import subprocess
+import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
@@ -51,8 +57,14 @@ class Running:
 
     def count(self, name: str) -> float:
         """The value of a metric, 0 when it has never been counted."""
-        lines = self.get("metrics")[1].splitlines()
-        return next((float(line.split()[-1]) for line in lines if line.startswith(name + " ")), 0.0)
+        return metric(self.page, name)
+
+
+def metric(page: str, name: str) -> float:
+    """The value of a metric of the server at ``page``, 0 when it has never been counted."""
+    with urllib.request.urlopen(page + "metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return next((float(line.split()[-1]) for line in lines if line.startswith(name + " ")), 0.0)
 
 
 @contextmanager
@@ -88,11 +100,38 @@ def running(options: ServeOptions) -> Iterator[Running]:
         loop.close()
 
 
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """A test's own loop, for a minute at most."""
+@contextmanager
+def serving(
+    model: Path | str, port: int, *arguments: str, token: str = "", log: int | IO[str] = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
+    """``streamsep serve`` in a process of its own, from when it is ready; a long run's ``log`` must not be a pipe."""
+    command = [sys.executable, "-m", "streamsep", "serve", "--model", str(model), "--port", str(port), *arguments]
+    env = os.environ | ({"STREAMSEP_TOKEN": token} if token else {})
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+                assert answer.status == 200
+                break
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run(coroutine: Coroutine[Any, Any, Any], seconds: float = 60) -> Any:
+    """A test's own loop, for a minute at most unless told otherwise."""
 
     async def limited() -> Any:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds):
             return await coroutine
 
     return asyncio.run(limited())

@@ -7,6 +7,7 @@ import contextlib
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgpack
@@ -17,8 +18,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from streamsep.engine.separator import Separator
 from streamsep.protocol import Audio, Bye, Error, Flush, Hello, Ping, Pong, Stats, Stems, encode
+from streamsep.serve.options import ServeOptions
+from streamsep.serve.traffic import Round
 from tests.engine.helpers import stack
-from tests.serve.running import HELLO, Running, greet, raw, refusal, run, separate
+from tests.serve.running import HELLO, Running, greet, raw, refusal, run, running, separate
 from tests.sounds import tune
 
 MINE = replace(HELLO, token="open sesame")
@@ -252,3 +255,26 @@ def test_a_file_waits_for_its_reader(server: Running) -> None:
             await sender
 
     run(talk())
+
+
+def test_a_machine_that_became_too_slow_lets_nobody_else_in(model: Path) -> None:
+    """The limit was measured; sessions that are late since then are not made later by one more."""
+
+    async def talk(server: Running) -> None:
+        async with raw(server.url) as first:
+            ready = await greet(first)
+
+            def rounds(late: bool) -> None:
+                for number in range(200):
+                    server.server.engine.on_round(Round(batch=1, late={ready.session: number * late}))
+
+            server.inside(lambda _: rounds(True))
+            code, error = await refusal(server.url, HELLO)
+            assert (code, error.code) == (1_013, "full") and "too slow" in error.sentence and error.retry_after
+            server.inside(lambda _: rounds(False))
+            async with raw(server.url) as second:
+                await greet(second)
+
+    with running(ServeOptions(port=0, model=str(model), max_sessions=3)) as server:
+        server.server.hub.measured = True  # measured it would be another on every machine
+        run(talk(server))

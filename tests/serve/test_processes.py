@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,33 +21,9 @@ from streamsep.config import STEMS
 from streamsep.protocol import Audio, Error, Flush, Stems, encode_samples
 from tests.cli.conftest import Run, run  # noqa: F401
 from tests.engine.helpers import stack
-from tests.serve.running import HELLO, Running, collect, greet, raw
+from tests.serve.running import HELLO, Running, collect, free_port, greet, metric, raw, serving
 from tests.serve.running import run as run_async
 from tests.sounds import tune
-
-
-@contextlib.contextmanager
-def serving(model: Path | str, port: int, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """``streamsep serve`` in a process of its own, from when it is ready."""
-    command = [sys.executable, "-m", "streamsep", "serve", "--model", str(model), "--port", str(port), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
-                assert answer.status == 200
-                break
-            time.sleep(0.1)
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_an_engine_that_dies_is_replaced_and_no_sample_is_lost(server: Running) -> None:
@@ -117,6 +91,35 @@ def test_a_server_that_is_killed_and_comes_back(model: Path) -> None:
     assert any("begins anew at sample" in text for text in told)
 
 
+def test_a_server_that_is_killed_under_load(model: Path) -> None:
+    """Four live clients in a process of their own: all come back by themselves and say what was lost."""
+    port = free_port()
+    options = ("--max-sessions", "4", "--threads", "1")
+    load = [sys.executable, "-m", "clients.load", "--url", f"ws://127.0.0.1:{port}/v1", "--sessions", "4"]
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(serving(model, port, *options))
+        client = subprocess.Popen(
+            [*load, "--seconds", "25", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        stack.callback(client.kill)
+        while metric(f"http://127.0.0.1:{port}/", "streamsep_sessions") < 4:
+            assert client.poll() is None
+            time.sleep(0.1)
+        time.sleep(2)
+        first.kill()
+        first.wait()
+        stack.enter_context(serving(model, port, *options))
+        out, told = client.communicate(timeout=120)
+    assert client.returncode == 0, told
+    for session in json.loads(out)["sessions"]:
+        mine = [line for line in told.splitlines() if line.startswith(f"session {session['session']}:")]
+        assert "the connection was lost; trying again." in mine[0]
+        lost = re.search(r"begins anew at sample \d+; (\d+) samples", mine[-2])
+        assert lost and mine[-1].endswith("connected again.")
+        assert session["reconnects"] == 1 and session["failed"] is None
+        assert session["dropped"] == int(lost[1]) > 0
+
+
 def test_told_to_stop_it_answers_what_was_heard(tmp_path: Path) -> None:
     """The command as users start it, with the shipped model: real stems, JSON log, a drained end."""
     port, song = free_port(), tune(1.5, 44_100)
@@ -159,6 +162,7 @@ def test_told_to_stop_it_answers_what_was_heard(tmp_path: Path) -> None:
         (["--certfile", "x.pem"], "needs both --certfile and --keyfile"),
         (["--certfile", "x.pem", "--keyfile", "y.pem"], "are no certificate and key"),
         (["--token-file", "/nowhere/token"], "the token file '/nowhere/token' cannot be read"),
+        (["--resume-time", "-1"], "--resume-time -1.0 is no number of seconds"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--host", "256.1.1.1"], "cannot listen on 256.1.1.1"),
     ],
@@ -208,6 +212,6 @@ def test_tls(model: Path, tmp_path: Path) -> None:
 def test_the_limit_follows_from_the_frame_time() -> None:
     from streamsep.serve.worker import capacity
 
-    assert capacity([0.015, 0.017, 0.021, 0.029, 0.045]) == 9  # 0.029 + 2 ms each: the tenth is past 32 ms
+    assert capacity([0.011, 0.012, 0.014, 0.018, 0.026]) == 10  # 0.018 + 1 ms each: the eleventh is past 20 ms
     assert capacity([0.05]) == 1
-    assert capacity([0.02, 0.03, 0.07]) == 2
+    assert capacity([0.015, 0.02, 0.07]) == 2

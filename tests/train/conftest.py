@@ -41,6 +41,21 @@ depth_layers = 1
 depth_heads = 2
 depth_mlp_dim = 16
 
+[model.paper]
+aligned = true
+frames = 25
+overlap = 4
+mels = 20
+condition_dim = 16
+condition_layers = 1
+condition_heads = 2
+condition_kernel = 5
+condition_ff_mult = 2
+dim = 16
+layers = 1
+heads = 2
+mlp_dim = 16
+
 [guide]
 steps = 40
 batch = 4
@@ -73,6 +88,18 @@ log_every = 1
 save_every = 4
 score_every = 8
 options = { acoustic_share = 0.3, mask = 0.1 }
+
+[paper]
+steps = 30
+batch = 4
+frames = 25
+lr = 1e-2
+warmup = 2
+ema = 0.5
+log_every = 1
+save_every = 10
+score_every = 30
+options = { mask = 0.1 }
 """
 
 

@@ -102,7 +102,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(recipe: Path, tmp_p
 
 
 def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, pool: Path) -> None:
-    with pytest.raises(OptionError, match="unknown recipe 'none'; choose one of tiny"):
+    with pytest.raises(OptionError, match="unknown recipe 'none'; choose one of ablation, paper, tiny"):
         load_recipe("none")
     (tmp_path / "bad.toml").write_text("[guide]\nstepz = 3\n")
     with pytest.raises(OptionError, match="stepz"):

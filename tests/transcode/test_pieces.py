@@ -44,19 +44,47 @@ def test_a_piece_is_what_the_codec_makes_of_it() -> None:
     np.testing.assert_allclose(out, coder.codec.decode(acoustic, semantic).numpy(), atol=1e-6)
 
 
-def test_long_sounds_are_pieces_of_their_own() -> None:
-    coder, sound = make(), tune(2.0, RATE, 1)  # pieces of 10 tokens: 10, 10 and 5
+def test_a_long_sound_is_coded_in_pieces_with_a_margin_of_their_neighbours() -> None:
+    coder, sound = make(), tune(2.0, RATE, 1)  # pieces of 10 tokens with a margin of 2: 10, 10 and 5
     whole = encoded(coder, sound, 700)
     assert len(whole) == 25
-    for start in (0, 10, 20):
-        alone = encoded(coder, sound[:, start * TOKEN : (start + 10) * TOKEN], 10**6)
-        np.testing.assert_array_equal(alone.codes, whole.codes[start : start + 10])
+    for start, stop, first, last in ((0, 10, 0, 12), (10, 20, 8, 22), (20, 25, 18, 25)):
+        alone = encoded(make(10.0), sound[:, first * TOKEN : last * TOKEN], 10**6)
+        np.testing.assert_array_equal(alone.codes[start - first : stop - first], whole.codes[start:stop])
+    np.testing.assert_array_equal(encoded(coder, sound, 10**6).codes, whole.codes)
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 9, 10, 11, 12, 13, 20, 21, 22, 25, 31])
+def test_any_length_is_coded_once_whatever_the_blocks(tokens: int) -> None:
+    coder, sound = make(), tune(2.6, RATE, 1)[:, : tokens * TOKEN]
+    whole = encoded(coder, sound, 333)
+    assert len(whole) == tokens
+    np.testing.assert_array_equal(encoded(coder, sound, 10**6).codes, whole.codes)
     layout = coder.encoder(1).format
     once, bit_by_bit = coder.decoder(layout), coder.decoder(layout)
-    parts = [bit_by_bit.push(Chunk(whole.codes[i : i + 4], whole.levels[i : i + 4])) for i in range(0, 25, 4)]
+    parts = [bit_by_bit.push(Chunk(whole.codes[i : i + 4], whole.levels[i : i + 4])) for i in range(0, tokens, 4)]
     together = np.concatenate([*parts, bit_by_bit.flush()], 1)
-    assert together.shape == (1, 25 * TOKEN)
+    assert together.shape == (1, tokens * TOKEN)
     np.testing.assert_array_equal(together, np.concatenate([once.push(whole), once.flush()], 1))
+
+
+def test_pieces_fade_into_one_another() -> None:
+    coder, sound = make(), tune(1.6, RATE, 1)
+    chunk = encoded(coder, sound, 10**6)  # 20 tokens: two pieces
+    decoder = coder.decoder(coder.encoder(1).format)
+    out = np.concatenate([decoder.push(chunk), decoder.flush()], 1)
+
+    def alone(first: int, last: int) -> Sound:
+        codes = torch.from_numpy(chunk.codes[first:last].astype(np.int64)).T[None]
+        return coder.codec.decode(codes[:, 3:], codes[:, :3]).numpy()
+
+    one, two = alone(0, 12), alone(8, 20)
+    np.testing.assert_allclose(out[:, : 8 * TOKEN], one[:, : 8 * TOKEN], atol=1e-6)
+    np.testing.assert_allclose(out[:, 12 * TOKEN :], two[:, 4 * TOKEN :], atol=1e-6)
+    share = (np.arange(4 * TOKEN) + 0.5) / (4 * TOKEN)
+    mixed = share * two[:, : 4 * TOKEN] + (1 - share) * one[:, 8 * TOKEN :]
+    np.testing.assert_allclose(out[:, 8 * TOKEN : 12 * TOKEN], mixed, atol=1e-6)
+    assert np.abs(one[:, 8 * TOKEN :] - two[:, : 4 * TOKEN]).max() > 1e-3  # they do differ
 
 
 def test_half_of_the_codebooks_are_semantic() -> None:

@@ -15,7 +15,7 @@ from kernels.reference.case import Case, Cost
 EPS = 1e-6
 
 
-def rmsnorm(x: Tensor, weight: Tensor, eps: float = EPS) -> Tensor:
+def rms_norm(x: Tensor, weight: Tensor, eps: float = EPS) -> Tensor:
     """Root-mean-square norm (Zhang & Sennrich, 2019).
 
     Args:

@@ -1,0 +1,1 @@
+"""How late the stems are, from sound in to sound out: measured by what comes back, not added up."""

@@ -1,0 +1,50 @@
+"""Stems as soft band masks on the mixture's own columns. Knows bands, sides and stems; nothing of how masks came about.
+
+wave_s = istft_ola(masks[s, side, r, band of bin] · spectrum[side, r, bin]);     left, right = (mid ± side) / √2
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kernels.reference.case import Case, Cost
+from kernels.reference.istft_ola import istft_ola
+
+
+def mask_render(
+    masks: Tensor,
+    spectrum: Tensor,
+    band: Tensor,
+    window: Tensor,
+    tail: Tensor,
+    active: Tensor | None = None,
+) -> Tensor:
+    """Render one frame.
+
+    Args:
+        masks: ``[B, S, 2 sides, R, M]``; stems sum to the mixture when they sum to one over S.
+        spectrum: ``[B, 2 sides, R, hop + 1]`` complex mid/side columns.
+        band: ``[hop + 1]`` int64, the band of each bin.
+        window: ``[2·hop]``; tail: ``[B, S, 2, hop]``, changed in place for active slots.
+        active: ``[B]`` bool, all when None. Other slots' outputs mean nothing.
+
+    Returns ``[B, S, 2 channels, R · hop]`` left/right.
+    """
+    wave = istft_ola(masks.index_select(-1, band) * spectrum.unsqueeze(1), window, tail, active)
+    mid, side = wave.select(2, 0), wave.select(2, 1)
+    return torch.stack([mid + side, mid - side], 2) * 0.5**0.5
+
+
+def cases() -> list[Case]:
+    sizes = {"stems": 4, "columns": 2, "hop": 960, "bands": 120}
+    return [Case("tiny, one stream", {"slots": 1, **sizes}), Case("tiny, 64 streams", {"slots": 64, **sizes})]
+
+
+def cost(slots: int, stems: int, columns: int, hop: int, bands: int) -> Cost:
+    """FFT flops as in ``istft_ola``."""
+    waves, n = slots * stems * 2 * columns, 2 * hop
+    return Cost(
+        flops=int(waves * (2.5 * n * n.bit_length() + 2 * n + 6 * (hop + 1))),
+        bytes=4 * (waves * (bands + hop) + slots * 4 * columns * (hop + 1) + slots * stems * 4 * hop),
+    )

@@ -1,0 +1,63 @@
+"""A product added to what was there, in Triton. Contract and formula: `kernels.reference.linear_residual`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from kernels.triton.launch import block, check
+
+
+def linear_residual(x: Tensor, weight: Tensor, residual: Tensor) -> Tensor:
+    """As :func:`kernels.reference.linear_residual`; no gradients. Raises TypeError for other precisions."""
+    check("linear_residual", (x, weight, residual))
+    rows = x.contiguous().view(-1, x.shape[-1])
+    out = weight.shape[0]
+    y = torch.empty(residual.shape, dtype=residual.dtype, device=x.device)
+    block_m, block_n = block(len(rows), most=64), block(out, most=32)
+    _add[(triton.cdiv(len(rows), block_m), triton.cdiv(out, block_n))](
+        rows,
+        weight.contiguous(),
+        residual.contiguous(),
+        y,
+        len(rows),
+        rows.shape[1],
+        out,
+        BLOCK_M=block_m,
+        BLOCK_N=block_n,
+        BLOCK_K=block(rows.shape[1], most=64),
+    )
+    return y
+
+
+@triton.jit
+def _add(
+    x_ptr: Any,  # [M, I]
+    weight_ptr: Any,  # [O, I]
+    residual_ptr: Any,  # [M, O]
+    y_ptr: Any,  # [M, O]
+    rows: Any,
+    dim: Any,
+    outputs: Any,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+) -> None:
+    row = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
+    out = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
+    keep = (row < rows)[:, None] & (out < outputs)[None, :]
+    at = row[:, None] * outputs + out[None, :]
+    acc = tl.load(residual_ptr + at, mask=keep, other=0.0).to(tl.float32)
+    for start in range(0, dim, BLOCK_K):
+        i = start + tl.arange(0, BLOCK_K)
+        there = i < dim
+        x = tl.load(x_ptr + row[:, None] * dim + i, mask=(row < rows)[:, None] & there[None, :], other=0.0)
+        weight = tl.load(
+            weight_ptr + out[None, :] * dim + i[:, None], mask=there[:, None] & (out < outputs)[None, :], other=0.0
+        )
+        acc += tl.dot(x, weight, input_precision="ieee")
+    tl.store(y_ptr + at, acc.to(y_ptr.dtype.element_ty), mask=keep)

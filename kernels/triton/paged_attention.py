@@ -1,0 +1,185 @@
+"""Windowed attention over pages in Triton. Contract and formula: `kernels.reference.paged_attention`.
+
+    program (slot, kv head, tile of packed rows, split)     rows = T queries × G heads that share the kv head
+
+The heads of a group are packed into the rows of one product, so keys and values are read once a group. When slots and
+heads make too few programs to fill the device, the keys are split and a second kernel joins the parts (flash decoding).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from kernels.reference.pages import check_ring
+from kernels.triton.launch import block, check
+
+_ENOUGH = 256  # programs that fill a large GPU
+
+
+def paged_attention(
+    q: Tensor,
+    k_pages: Tensor,
+    v_pages: Tensor,
+    table: Tensor,
+    position: Tensor,
+    length: Tensor,
+    window: int,
+    splits: int | None = None,
+) -> Tensor:
+    """As :func:`kernels.reference.paged_attention`; no gradients. Pages must be contiguous (ValueError).
+
+    ``splits``: parts that a slot's keys are cut into; by the number of programs when None.
+    """
+    check("paged_attention", (q, k_pages, v_pages))
+    if not (k_pages.is_contiguous() and v_pages.is_contiguous()):
+        raise ValueError("paged_attention of triton reads contiguous pages only")
+    slots, rows, heads, dim = q.shape
+    page, kv_heads = k_pages.shape[1:3]
+    check_ring(table, page, window, rows)
+    packed = rows * heads // kv_heads
+    block_m, block_n = block(packed, most=64), 32
+    tiles = triton.cdiv(packed, block_m)
+    span = window + min(rows, block_m) - 1
+    if splits is None:
+        splits = max(1, min(_ENOUGH // (slots * kv_heads * tiles), triton.cdiv(span, 2 * block_n)))
+    y = torch.empty_like(q, memory_format=torch.contiguous_format)
+    parts = q.new_empty(0, dtype=torch.float32)
+    sums = parts
+    if splits > 1:
+        parts = torch.empty(splits, slots * rows * heads, dim, dtype=torch.float32, device=q.device)
+        sums = torch.empty(splits, 2, slots * rows * heads, dtype=torch.float32, device=q.device)
+    sizes = {"HEADS": heads, "KV_HEADS": kv_heads, "DIM": dim, "BLOCK_D": block(dim)}
+    _attend[(slots, kv_heads * tiles, splits)](
+        q.contiguous(),
+        k_pages,
+        v_pages,
+        table.contiguous(),
+        position.contiguous(),
+        length.contiguous(),
+        y,
+        parts,
+        sums,
+        rows,
+        window,
+        page,
+        table.shape[1],
+        slots * rows * heads,
+        dim**-0.5,
+        **sizes,
+        SPLITS=splits,
+        BLOCK_M=block_m,
+        BLOCK_N=block_n,
+    )
+    if splits > 1:
+        _join[(slots * rows * heads,)](parts, sums, y, slots * rows * heads, DIM=dim, BLOCK_D=block(dim), SPLITS=splits)
+    return y
+
+
+@triton.jit
+def _attend(
+    q_ptr: Any,  # [B, T, heads, head_dim]
+    k_ptr: Any,  # [P, page, kv_heads, head_dim]
+    v_ptr: Any,
+    table_ptr: Any,  # [B, R]
+    position_ptr: Any,  # [B]
+    length_ptr: Any,  # [B]
+    y_ptr: Any,  # [B, T, heads, head_dim]
+    parts_ptr: Any,  # [SPLITS, B·T·heads, head_dim] float32
+    sums_ptr: Any,  # [SPLITS, 2, B·T·heads] float32: maximum and sum
+    rows: Any,
+    window: Any,
+    page: Any,
+    columns: Any,
+    total: Any,
+    scale: Any,
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    DIM: tl.constexpr,
+    SPLITS: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+) -> None:
+    GROUP: tl.constexpr = HEADS // KV_HEADS
+    slot = tl.program_id(0).to(tl.int64)
+    kv_head = tl.program_id(1) % KV_HEADS
+    split = tl.program_id(2)
+    r = (tl.program_id(1) // KV_HEADS) * BLOCK_M + tl.arange(0, BLOCK_M)
+    t = r // GROUP
+    position = tl.load(position_ptr + slot).to(tl.int64)
+    length = tl.load(length_ptr + slot).to(tl.int64)
+    inside = t < rows
+    live = t < length
+    at = position + t
+    i = tl.arange(0, BLOCK_D)
+    used = i < DIM
+    out = (slot * rows + t) * HEADS + kv_head * GROUP + r % GROUP
+    q = tl.load(q_ptr + out[:, None] * DIM + i[None, :], mask=live[:, None] & used[None, :], other=0.0)
+
+    # Keys of the tile: from the first query's window to the last query, cut into SPLITS whole blocks.
+    oldest = tl.maximum(position + tl.min(t, 0) - window + 1, 0)
+    newest = position + tl.minimum(tl.max(t, 0) + 1, length)
+    each = tl.cdiv(tl.cdiv(tl.maximum(newest - oldest, 0), BLOCK_N), SPLITS) * BLOCK_N
+    begin = oldest + split * each
+    end = tl.minimum(begin + each, newest)
+    top = tl.full((BLOCK_M,), float("-inf"), tl.float32)
+    mass = tl.zeros((BLOCK_M,), tl.float32)
+    acc = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
+    for start in range(begin, end, BLOCK_N):
+        u = start + tl.arange(0, BLOCK_N)
+        there = u < end
+        pages = tl.load(table_ptr + slot * columns + (u // page) % columns, mask=there, other=0).to(tl.int64)
+        cell = ((pages * page + u % page) * KV_HEADS + kv_head) * DIM
+        k = tl.load(k_ptr + cell[None, :] + i[:, None], mask=there[None, :] & used[:, None], other=0.0)
+        # Rows that are not read are zeros, not what a stale page holds: 0 · NaN would poison the sum.
+        v = tl.load(v_ptr + cell[:, None] + i[None, :], mask=there[:, None] & used[None, :], other=0.0)
+        lag = at[:, None] - u[None, :]
+        seen = (lag >= 0) & (lag < window) & there[None, :] & live[:, None]
+        scores = tl.where(seen, tl.dot(q, k.to(q.dtype), input_precision="ieee") * scale, float("-inf"))
+        higher = tl.maximum(top, tl.max(scores, 1))
+        safe = tl.where(higher == float("-inf"), 0.0, higher)
+        weight = tl.exp(scores - safe[:, None])
+        shrink = tl.exp(top - safe)
+        mass = mass * shrink + tl.sum(weight, 1)
+        acc = acc * shrink[:, None] + tl.dot(weight.to(q.dtype), v.to(q.dtype), input_precision="ieee")
+        top = higher
+    keep = inside[:, None] & used[None, :]
+    if SPLITS == 1:
+        y = acc / tl.where(mass > 0, mass, 1.0)[:, None]
+        tl.store(y_ptr + out[:, None] * DIM + i[None, :], y.to(y_ptr.dtype.element_ty), mask=keep)
+    else:
+        base = split.to(tl.int64) * total
+        tl.store(parts_ptr + (base + out)[:, None] * DIM + i[None, :], acc, mask=keep)
+        tl.store(sums_ptr + 2 * base + out, top, mask=inside)
+        tl.store(sums_ptr + 2 * base + total + out, mass, mask=inside)
+
+
+@triton.jit
+def _join(
+    parts_ptr: Any,  # [SPLITS, N, head_dim]
+    sums_ptr: Any,  # [SPLITS, 2, N]
+    y_ptr: Any,  # [N, head_dim]
+    total: Any,
+    DIM: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    SPLITS: tl.constexpr,
+) -> None:
+    n = tl.program_id(0).to(tl.int64)
+    i = tl.arange(0, BLOCK_D)
+    top = tl.load(sums_ptr + n)
+    for s in range(1, SPLITS):
+        top = tl.maximum(top, tl.load(sums_ptr + 2 * s * total + n))
+    top = tl.where(top == float("-inf"), 0.0, top)
+    acc = tl.zeros((BLOCK_D,), tl.float32)
+    mass = 0.0
+    for s in range(SPLITS):
+        shrink = tl.exp(tl.load(sums_ptr + 2 * s * total + n) - top)
+        mass += shrink * tl.load(sums_ptr + (2 * s + 1) * total + n)
+        acc += shrink * tl.load(parts_ptr + (s * total + n) * DIM + i, mask=i < DIM, other=0.0)
+    y = acc / tl.where(mass > 0, mass, 1.0)
+    tl.store(y_ptr + n * DIM + i, y.to(y_ptr.dtype.element_ty), mask=i < DIM)

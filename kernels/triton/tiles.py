@@ -1,0 +1,56 @@
+"""Tiles that several kernels share: normed rows times a few rows of a weight matrix. Knows tiles, no op."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def row_scale(
+    x_ptr: Any,  # [M, D]
+    row: Any,  # [BLOCK_M] int64
+    inside: Any,  # [BLOCK_M] bool
+    dim: Any,
+    eps: Any,
+    BLOCK_M: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+) -> Any:
+    """1 / sqrt(mean(x²) + eps) of BLOCK_M rows, float32."""
+    total = tl.zeros((BLOCK_M,), tl.float32)
+    for start in range(0, dim, BLOCK_K):
+        i = start + tl.arange(0, BLOCK_K)
+        x = tl.load(x_ptr + row[:, None] * dim + i, mask=inside[:, None] & (i < dim)[None, :], other=0.0)
+        x = x.to(tl.float32)
+        total += tl.sum(x * x, 1)
+    return 1.0 / tl.sqrt(total / dim + eps)
+
+
+@triton.jit
+def normed_product(
+    x_ptr: Any,  # [M, D]
+    norm_ptr: Any,  # [D]
+    weight_ptr: Any,  # [O, D]
+    row: Any,  # [BLOCK_M] int64, rows of x
+    inside: Any,  # [BLOCK_M] bool
+    scale: Any,  # [BLOCK_M] from row_scale
+    out: Any,  # [BLOCK_N] int64, rows of weight
+    wanted: Any,  # [BLOCK_N] bool
+    dim: Any,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+) -> Any:
+    """(x · scale · norm) · weightᵀ, [BLOCK_M, BLOCK_N] float32."""
+    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    for start in range(0, dim, BLOCK_K):
+        i = start + tl.arange(0, BLOCK_K)
+        there = i < dim
+        x = tl.load(x_ptr + row[:, None] * dim + i, mask=inside[:, None] & there[None, :], other=0.0)
+        norm = tl.load(norm_ptr + i, mask=there, other=0.0).to(tl.float32)
+        normed = (x.to(tl.float32) * scale[:, None] * norm[None, :]).to(x.dtype)
+        weight = tl.load(weight_ptr + out[None, :] * dim + i[:, None], mask=there[:, None] & wanted[None, :], other=0.0)
+        acc += tl.dot(normed, weight, input_precision="ieee")
+    return acc

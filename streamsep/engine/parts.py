@@ -1,0 +1,38 @@
+"""What a frame passes besides the net: analysis and renderers, and the state of it all. Knows modules, no streams."""
+
+from __future__ import annotations
+
+import torch
+
+from streamsep.codec.stft import STFT
+from streamsep.engine.runner import CODEC
+from streamsep.lm.pages import Pages
+from streamsep.model.net import Net
+from streamsep.render.codec import CodecRenderer
+from streamsep.render.mask import MaskRenderer
+from streamsep.render.predictive import PredictiveRenderer
+from streamsep.streaming import State
+
+
+class Parts:
+    """``net`` and what stands before and behind it for one render."""
+
+    def __init__(self, net: Net, render: str) -> None:
+        self.net, self.render = net, render
+        self.device = next(net.parameters()).device
+        self.stft = STFT().to(self.device)
+        self.mask, self.hop = MaskRenderer().to(self.device), PredictiveRenderer().to(self.device)
+        self.codec = CodecRenderer(net.codec).to(self.device)
+
+    def init_state(self, slots: int, pages: Pages | None = None, device: torch.device | str | None = None) -> State:
+        """Children ``stft``, ``net`` and those of the render; on the net's device when None is given."""
+        device = self.device if device is None else device
+        state = State(slots)
+        state.nest("stft", self.stft.init_state(slots, device))
+        state.nest("net", self.net.init_state(slots, device, pages))
+        if self.render == CODEC:
+            state.nest("codec", self.codec.init_state(slots, device))
+        else:
+            state.nest("mask", self.mask.init_state(slots, device))
+            state.nest("hop", self.hop.init_state(slots, device))
+        return state

@@ -1,0 +1,138 @@
+"""Places for streams: taken, given back, saved and loaded. Knows what a stream remembers; computes nothing.
+
+A slot has a row in every tensor of the state and, as long as a stream is in it, pages of its own in the pool.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from streamsep.config import LOOKAHEADS
+from streamsep.engine.pages import PagePool
+from streamsep.engine.parked import Facts, Parked, fingerprint, shaped
+from streamsep.engine.parts import Parts
+from streamsep.errors import CapacityError, ParkedError
+from streamsep.lm.pages import NOBODY, PagedState
+from streamsep.streaming import State
+
+
+@dataclass
+class Held:
+    """What of a stream is no row of a state: blocks that wait for their frame, masks for the next, frames so far, and
+    the codes [S, q] that its last tick emitted, if it did.
+    """
+
+    lookahead: int
+    seed: int | None = None
+    heard: list[Tensor] = field(default_factory=list)
+    masks: Tensor | None = None
+    frames: int = 0
+    codes: Tensor | None = None
+
+
+class Slots:
+    """``count`` places. ``decode`` is only noted in what is saved."""
+
+    def __init__(self, parts: Parts, count: int, decode: str, pool: PagePool) -> None:
+        self.count, self.taken = count, dict[int, Held]()
+        self._parts, self._decode, self._pool = parts, decode, pool
+        with torch.inference_mode():
+            self.state = parts.init_state(count, pool.pages)
+            self.lookahead = torch.zeros(count, dtype=torch.int64, device=parts.device)
+            self.seed = torch.zeros(count, dtype=torch.int64, device=parts.device)
+        self._table = _table(self.state)
+        self._free = list(range(count))
+
+    @torch.inference_mode()
+    def open(self, lookahead: int, seed: int | None = None) -> int:
+        """Take the lowest free slot, as new. Raises CapacityError when no slot or too few pages are left."""
+        if not self._free:
+            raise CapacityError(f"all {self.count} places are taken; end or park a stream.")
+        pages = self._pool.take(self._owner(self._free[0]))
+        slot = heapq.heappop(self._free)
+        self._table[slot] = torch.tensor(pages)
+        self.reset(slot, lookahead, seed)
+        return slot
+
+    @torch.inference_mode()
+    def reset(self, slot: int, lookahead: int, seed: int | None = None) -> None:
+        """Forget everything that ``slot`` heard; it goes on with ``lookahead`` and ``seed``."""
+        self._pool.wipe(self._owner(slot))
+        self.state.narrow(slot, slot + 1).reset()
+        self.lookahead[slot] = LOOKAHEADS.index(lookahead)
+        self.seed[slot] = 0 if seed is None else seed
+        self.taken[slot] = Held(lookahead, seed)
+
+    @torch.inference_mode()
+    def close(self, slot: int) -> None:
+        """Give a place and its pages back."""
+        del self.taken[slot]
+        self._table[slot] = NOBODY
+        self._pool.give_back(self._owner(slot))
+        heapq.heappush(self._free, slot)
+
+    def save(self, slot: int) -> Parked:
+        """A copy, on the host, of all that the stream in ``slot`` remembers; it may go on."""
+        held = self.taken[slot]
+        with torch.inference_mode():
+            tensors = {f"state.{name}": tensor for name, tensor in self.state.save(slot).items()}
+            if held.heard:
+                tensors["heard"] = torch.stack(held.heard)
+            if held.masks is not None:
+                tensors["masks"] = held.masks
+        # Outside of inference mode: what is kept may be handed to anybody.
+        tensors = {name: torch.empty(x.shape, dtype=x.dtype).copy_(x) for name, x in tensors.items()}
+        return Parked(self._facts(held.lookahead, held.seed, held.frames), tensors)
+
+    def load(self, parked: Parked) -> int:
+        """Take a slot for a parked stream, which goes on where it was.
+
+        Raises CapacityError as ``open`` does, and ParkedError when the stream belongs elsewhere or is damaged.
+        """
+        facts = parked.facts
+        if facts != self._facts(facts.lookahead, facts.seed, facts.frames):
+            raise ParkedError("the stream was parked by another model or another render; resume it with those.")
+        slot = self.open(facts.lookahead, facts.seed)
+        try:
+            with torch.inference_mode():
+                like = self.state.save(slot)
+                self.state.load(slot, {name: _fit(parked.tensors[f"state.{name}"], x) for name, x in like.items()})
+                held = self.taken[slot]
+                held.heard = [x.to(self._parts.device) for x in parked.tensors.get("heard", ())]
+                masks = parked.tensors.get("masks")
+                held.masks = None if masks is None else masks.to(self._parts.device, copy=True)
+                held.frames = facts.frames
+        except (KeyError, RuntimeError, ValueError) as error:
+            self.close(slot)
+            raise ParkedError("what was parked is damaged; begin a new stream.") from error
+        return slot
+
+    def _owner(self, slot: int) -> Hashable:
+        return self, slot
+
+    def _facts(self, lookahead: int, seed: int | None, frames: int) -> Facts:
+        return Facts(self._model, self._parts.render, self._decode, lookahead, seed, frames)
+
+    @cached_property
+    def _model(self) -> str:
+        return fingerprint(self._parts.net)
+
+
+def _table(state: State) -> Tensor:
+    temporal = state.child("net").child("lm").child("temporal")
+    assert isinstance(temporal, PagedState)
+    return temporal.table
+
+
+def _fit(saved: Tensor, like: Tensor) -> Tensor:
+    """Raises ValueError for another shape or type."""
+    saved = shaped(saved, like)
+    if saved.shape != like.shape or saved.dtype != like.dtype:
+        raise ValueError(f"{tuple(saved.shape)} {saved.dtype} is not {tuple(like.shape)} {like.dtype}")
+    return saved

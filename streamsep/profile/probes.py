@@ -1,0 +1,117 @@
+"""Which calls of a stream belong to which stage, and how a tracer is hung onto them. Knows the stream's inside; times
+nothing itself.
+
+The stages of a frame, in their order:
+
+    resample   to 48 kHz and back; nothing at 48 kHz
+    frame      blocks of any size into frames
+    features   STFT, level, features of the bands
+    condition  Conformer, guide head
+    temporal   a step of the temporal transformer
+    depth      the frame's tokens, step after step
+    decode     tokens to envelopes, fusion with the guide; with the codec render its decoder
+    render     masks on the mixture, inverse STFT
+    copy       between numpy and torch, into the stems that the caller gets
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from streamsep.engine.stream import Stream
+from streamsep.profile.tracer import Tracer
+
+STAGES: tuple[str, ...] = (
+    "resample",
+    "frame",
+    "features",
+    "condition",
+    "temporal",
+    "depth",
+    "decode",
+    "render",
+    "copy",
+)
+_NET = "_runner._frames._net"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The method ``method`` of the object at the dotted ``path`` from the stream belongs to ``stage``."""
+
+    stage: str
+    name: str
+    path: str
+    method: str
+
+
+PROBES: tuple[Probe, ...] = (
+    Probe("copy", "push", "", "push"),
+    Probe("frame", "checked in", "_lane", "push"),
+    Probe("frame", "next frame", "_lane", "next"),
+    Probe("resample", "resample in", "_lane._into", "push"),
+    Probe("copy", "to torch and back", "", "_tick"),
+    Probe("features", "frame of the net", "_runner._frames", "step"),
+    Probe("features", "STFT", "_runner._frames._stft", "step"),
+    Probe("condition", "net", _NET, "step"),
+    Probe("condition", "trunk", f"{_NET}.trunk", "step"),
+    Probe("features", "level", f"{_NET}.trunk.level", "step"),
+    Probe("features", "spectral features", f"{_NET}.trunk.encoder", "step"),
+    Probe("features", "band embedding", f"{_NET}.trunk.encoder.embed", "forward"),
+    Probe("condition", "merged bands", f"{_NET}.trunk.encoder", "_merged"),
+    Probe("condition", "Conformer", f"{_NET}.trunk.encoder.conformer", "step"),
+    Probe("condition", "Conformer block", f"{_NET}.trunk.encoder.conformer", "block_step"),
+    Probe("condition", "guide head", f"{_NET}.trunk.guide", "forward"),
+    Probe("condition", "recall", _NET, "_recall"),
+    Probe("condition", "pool", f"{_NET}.pool", "forward"),
+    Probe("depth", "language model", f"{_NET}.lm", "step"),
+    Probe("temporal", "history embedding", f"{_NET}.lm", "embed"),
+    Probe("temporal", "temporal transformer", f"{_NET}.lm.temporal", "step"),
+    Probe("temporal", "temporal layer", f"{_NET}.lm.temporal", "layer_step"),
+    Probe("depth", "depth step", f"{_NET}.lm", "_depth_step"),
+    Probe("decode", "masks", _NET, "_log_masks"),
+    Probe("decode", "semantic decoder", f"{_NET}.codec.semantic", "decode"),
+    Probe("decode", "fuse", f"{_NET}.fuse", "forward"),
+    Probe("render", "runner", "_runner", "tick"),
+    Probe("render", "renderer", "_runner._renderer", "step"),
+    Probe("decode", "codec decoder", "_runner._renderer.codec", "decode_step"),
+    Probe("copy", "stems of a tick", "_lane", "give"),
+    Probe("resample", "resample back", "_lane._back", "push"),
+    Probe("copy", "take", "_lane", "take"),
+    Probe("copy", "named stems", "", "_named"),
+)
+
+
+@contextmanager
+def attached(stream: Stream, tracer: Tracer) -> Iterator[None]:
+    """Time ``stream`` by ``tracer`` while the context lasts; afterwards it is as it was.
+
+    A stream has no use for some probes (a mask renderer holds no codec): those stay out.
+    """
+    placed: list[tuple[Any, str, bool, Any]] = []
+    try:
+        for probe in PROBES:
+            owner = _find(stream, probe.path)
+            function = None if owner is None else getattr(owner, probe.method, None)
+            if owner is None or function is None:
+                continue
+            own = probe.method in vars(owner)  # a kernel that was chosen, not a method of the class
+            setattr(owner, probe.method, tracer.timed(probe.stage, probe.name, function))
+            placed.append((owner, probe.method, own, function))
+        yield
+    finally:
+        for owner, method, own, function in reversed(placed):
+            if own:
+                setattr(owner, method, function)
+            else:
+                delattr(owner, method)
+
+
+def _find(stream: Stream, path: str) -> Any:
+    owner: Any = stream
+    for name in path.split(".") if path else ():
+        owner = getattr(owner, name, None)
+    return owner

@@ -1,0 +1,18 @@
+"""Open-Unmix (Stöter et al., JOSS 2019) from PyPI's openunmix, with the sizes of `umxhq`, without Wiener iterations."""
+
+from __future__ import annotations
+
+import torch
+
+from tests.bench.peers.peer import Built, chunked
+
+_RATE = 44_100
+
+
+def build(window: float, hop: float, margin: float) -> Built:
+    from openunmix import umxhq_spec  # pyright: ignore[reportMissingImports]
+    from openunmix.model import Separator  # pyright: ignore[reportMissingImports]
+
+    torch.manual_seed(0)
+    model = Separator(umxhq_spec(pretrained=False), niter=0).eval()
+    return chunked(model, lambda sound: model(sound)[0].sum(0), _RATE, window, hop, margin, recurrent=True)

@@ -1,0 +1,91 @@
+"""Sound in to sound out: the card, its delay, and what engine and server add to it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from clients.profile import engine
+from clients.profile.card import Card, delay, noise, report
+from clients.profile.server import measure as through_server
+from tests.clients.test_command_lines import call
+from tests.serve.running import Running
+
+RATE, BLOCK = 8_000, 80
+
+
+@pytest.mark.parametrize("late", [0, 1, 137, 4_000])
+def test_delay_is_found_to_the_sample(late: int) -> None:
+    sound = noise(2, RATE)
+    played = np.pad(sound, ((0, 0), (late, 0)))[:, : sound.shape[1]]
+    found = delay(sound, 0.3 * played, RATE)
+    assert found.samples == late
+    assert found.likeness == pytest.approx(1, abs=1e-6)
+
+
+def test_other_sound_is_not_alike() -> None:
+    other = np.random.default_rng(5).standard_normal((2, 2 * RATE)).astype(np.float32)
+    assert delay(noise(2, RATE), other, RATE).likeness < 0.1
+
+
+def test_an_echo_is_a_block_late() -> None:
+    card = Card(noise(0.5, RATE), RATE, BLOCK)
+    card.run(card.play)
+    assert report("echo", card, 0).delay_ms == 10
+    assert card.gaps == []
+
+
+def test_every_gap_makes_the_sound_a_block_later() -> None:
+    """The third block is withheld until the fifth is heard, the tenth is never told."""
+    card = Card(noise(0.5, RATE), RATE, BLOCK)
+    held: list[np.ndarray] = []
+
+    def heard(block: np.ndarray) -> None:
+        held.append(block)
+        if not 3 <= len(held) < 5:
+            card.play(np.concatenate(held[heard.done :], axis=1))
+            heard.done = len(held)
+
+    heard.done = 0
+    card.run(heard)
+    assert card.gaps == [2, 3]
+    found = report("held", card, 0)
+    assert (found.delay_ms, found.gaps, found.gaps_before) == (30, 0, 2)
+    assert found.likeness == pytest.approx(1, abs=1e-6)
+
+
+def test_through_the_engine(model: str) -> None:
+    found = engine.measure(str(model), 0, 2.0, 48_000, 480)
+    assert found.own_ms == 60
+    assert found.delay_ms >= found.own_ms
+    if not found.gaps:  # a busy machine may have some
+        assert found.likeness > 0.99
+
+
+def test_through_a_server(server_url: str) -> None:
+    found = through_server(server_url, -1, 2.0, 48_000, 480)
+    assert found.own_ms == 20
+    assert found.delay_ms >= found.own_ms
+
+
+@pytest.fixture
+def server_url(server: Running) -> str:
+    return server.url
+
+
+def test_command_lines(model: str, server_url: str) -> None:
+    done = call("profile.engine", "--seconds", 2, "--model", model, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["own_ms"] == 60
+    done = call("profile.server", "--seconds", 2, "--url", server_url)
+    assert done.returncode == 0, done.stderr
+    assert "from sound in to sound out" in done.stdout
+    for module, option, said in (
+        ("profile.engine", ("--model", "nonsense"), "unknown model 'nonsense'"),
+        ("profile.server", ("--url", "ws://127.0.0.1:9/v1"), "no server at"),
+    ):
+        done = call(module, *option)
+        assert done.returncode == 2
+        assert said in done.stderr and done.stderr.count("\n") == 1
