@@ -13,8 +13,8 @@ from streamsep.config import BINS, SAMPLE_RATE
 from streamsep.data.dataset import compose_dataset
 from streamsep.data.mixing import MixingDataset
 from tests.bench.mask_net import MaskNet
-from tests.bench.rivals import HSTasNetPeer, MaskPeer, mask_width
 from tests.bench.race import train
+from tests.bench.rivals import HSTasNetPeer, MaskPeer, mask_width
 from tests.sounds import tune
 
 
