@@ -15,6 +15,7 @@ HELP = """Make or import songs to train on.
 Examples:
   streamsep data compose pool --songs 300
   streamsep data import musdb18hq pool
+  streamsep data pseudo-label ~/music pool --teacher demucs
 """
 
 app = typer.Typer(
@@ -97,6 +98,50 @@ def import_(
     typer.echo(f"{out}: {report.songs} songs, {report.seconds / 60:.1f} minutes in {report.pieces} pieces")
     for failure in report.failures:
         typer.echo(f"streamsep: {failure}", err=True)
+    if report.failures:
+        raise typer.Exit(2)
+
+
+@app.command("pseudo-label")
+def pseudo_label_(
+    songs: Annotated[Path, typer.Argument(metavar="SONGS", help="A folder of songs, or one song.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the pool.")],
+    teacher: Annotated[str, typer.Option(metavar="SYSTEM", help="The separator that splits them (see below).")],
+    gate: Annotated[
+        str, typer.Option(metavar="GATE", help="energy, silero, none; auto is silero where it is installed.")
+    ] = "auto",
+    max_residual: Annotated[
+        float, typer.Option(metavar="DB", help="Drop pieces whose stems miss the mixture by more.")
+    ] = -20.0,
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="npy to train on; flac or wav to hear.")] = "npy",
+) -> None:
+    """Split music that has no stems with a teacher, and keep what can be trained on.
+
+    Vocals are silenced where nobody sings (an energy gate, and Silero VAD where it is installed), pieces whose stems do
+    not add up to the mixture are dropped, and what is left over goes to other, so that the stems sum to the mixture.
+
+    A teacher is a command with {input}, a wav file, and {output}, a folder for stems; python:module:function, called
+    with the mixture [2, n] and the rate; or, where installed, demucs[:MODEL] or audio-separator[:MODEL].
+
+    \b
+    Examples:
+      streamsep data pseudo-label ~/music pool --teacher demucs
+      streamsep data pseudo-label ~/music pool --teacher "streamsep separate {input} -o {output}" --gate energy
+    """
+    from streamsep.data.pseudo import PseudoOptions, pseudo_label
+    from streamsep.data.systems import parse_system
+
+    options = PseudoOptions(gate, max_residual, format)
+    ready = "{input}" not in teacher and not teacher.startswith("python:")
+    system = parse_system(teacher if ready else f"teacher={teacher}")
+    with _bar() as step:
+        report = pseudo_label(songs, out, system, options, step)
+    typer.echo(
+        f"{out}: {report.songs} songs, {report.seconds / 60:.1f} new minutes in {report.pieces} pieces, vocals in "
+        f"{report.vocal_seconds / 60:.1f}; {report.dropped} pieces dropped"
+    )
+    for line in (*report.notes, *report.failures):
+        typer.echo(f"streamsep: {line}", err=True)
     if report.failures:
         raise typer.Exit(2)
 

@@ -30,6 +30,7 @@ class Settings:
     lookahead: int = 0
     seed: int | None = None
     tokens: bool = False  # run the language model even where no sound needs it
+    feedback: str | None = None  # other than ``LIVE``'s, for ablations
 
 
 class Runner(Protocol):
@@ -61,6 +62,7 @@ def decoding_of(net: Net, settings: Settings) -> Decoding:
     return replace(
         LIVE,
         temperature=1.0 if drawn else 0.0,
+        feedback=settings.feedback or LIVE.feedback,
         within="hard" if drawn else LIVE.within,  # what is drawn must be heard by what is drawn next
         codebooks=net.config.codec.codebooks if settings.render == CODEC else None,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
-_LEFT, _RIGHT, _ROW, _TOP = 176, 14, 24, 8
+_LEFT, _RIGHT, _ROW, _TOP = 176, 26, 24, 8
 _WIDTH = 520
 
 
@@ -42,15 +42,13 @@ def box_plot(boxes: Sequence[Box], unit: str) -> str:
         kind = "zero" if tick == 0 else "grid"
         parts.append(f'<line class="{kind}" x1="{x(tick)}" x2="{x(tick)}" y1="{_TOP}" y2="{bottom}"/>')
         text = f"{tick:g} {unit}" if tick == ticks[-1] else f"{tick:g}"
-        anchor = "end" if tick == ticks[-1] else "middle"
-        parts.append(f'<text class="dim" x="{x(tick)}" y="{bottom + 16}" text-anchor="{anchor}">{text}</text>')
+        parts.append(f'<text class="dim" x="{x(tick)}" y="{bottom + 16}" text-anchor="middle">{text}</text>')
     for index, box in enumerate(boxes):
         parts.append(_box(box, _TOP + _ROW * (index + 0.5), x))
     return "".join((*parts, "</svg>"))
 
 
-def _box(box: Box, y: float, x: object) -> str:
-    assert callable(x)
+def _box(box: Box, y: float, x: Callable[[float], float]) -> str:
     values = np.sort(np.asarray(box.values, np.float64))
     first, middle, third = np.percentile(values, [25, 50, 75])
     reach = 1.5 * (third - first)

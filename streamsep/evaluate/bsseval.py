@@ -35,8 +35,8 @@ class BssEval:
         self._taps = taps
         self._stems, self._channels, self._samples = references.shape
         self._windows = _windows(self._samples, window)
-        self._fft = scipy.fft.next_fast_len(self._samples + taps - 1, real=True)
-        self._spectra = scipy.fft.rfft(self._references, self._fft)
+        self._fft = _fast(self._samples + taps - 1)
+        self._spectra = _rfft(self._references, self._fft)
         gram = self._gram()
         self._all = _factors(gram)
         size = self._channels * taps
@@ -55,17 +55,17 @@ class BssEval:
         found = estimates.astype(np.float64)
         own, every = self._filters(found)
         size = max(stop - start for start, stop in self._windows) + self._taps - 1
-        fft = scipy.fft.next_fast_len(size, real=True)
-        own, every = scipy.fft.rfft(own, fft), scipy.fft.rfft(every, fft)
+        fft = _fast(size)
+        own_spectra, all_spectra = _rfft(own, fft), _rfft(every, fft)
         ratios = np.full((len(RATIOS), self._stems, len(self._windows)), np.nan)
         for index, (start, stop) in enumerate(self._windows):
             true, made = self._references[..., start:stop], found[..., start:stop]
             if not np.all(np.any(true.sum(1), axis=-1)) or not np.all(np.any(made.sum(1), axis=-1)):
                 continue
             length = stop - start + self._taps - 1
-            spectra = scipy.fft.rfft(true, fft)
-            filtered = scipy.fft.irfft(np.einsum("sdf,sdcf->scf", spectra, own), fft)[..., :length]
-            mixed = scipy.fft.irfft(np.einsum("jdf,sjdcf->scf", spectra, every), fft)[..., :length]
+            spectra = _rfft(true, fft)
+            filtered = _irfft(np.einsum("sdf,sdcf->scf", spectra, own_spectra), fft)[..., :length]
+            mixed = _irfft(np.einsum("jdf,sjdcf->scf", spectra, all_spectra), fft)[..., :length]
             ratios[:, :, index] = _ratios(true, made, filtered, mixed)
         return ratios
 
@@ -76,7 +76,7 @@ class BssEval:
         gram = np.empty((len(flat) * size, len(flat) * size))
         for row, first in enumerate(flat):
             for column in range(row + 1):
-                lags = scipy.fft.irfft(flat[column] * first.conj(), self._fft)
+                lags = _irfft(flat[column] * first.conj(), self._fft)
                 block = toeplitz(np.r_[lags[0], lags[:-size:-1]], lags[:size])
                 gram[column * size : (column + 1) * size, row * size : (row + 1) * size] = block
                 gram[row * size : (row + 1) * size, column * size : (column + 1) * size] = block.T
@@ -88,11 +88,11 @@ class BssEval:
         Axes: estimate, (true stem,) true channel, estimated channel, taps.
         """
         stems, channels, taps = self._stems, self._channels, self._taps
-        spectra = scipy.fft.rfft(found, self._fft)
+        spectra = _rfft(found, self._fft)
         cross = np.empty((stems, stems, channels, taps, channels))
         for stem in range(stems):
             for channel in range(channels):
-                lags = scipy.fft.irfft(self._spectra * spectra[stem, channel].conj(), self._fft)
+                lags = _irfft(self._spectra * spectra[stem, channel].conj(), self._fft)
                 cross[stem, ..., channel] = np.concatenate([lags[..., :1], lags[..., :-taps:-1]], -1)
         wanted = cross.reshape(stems, -1, channels)
         every = lu_solve(self._all, np.concatenate(list(wanted), 1)).reshape(stems, channels, taps, stems, channels)
@@ -101,6 +101,19 @@ class BssEval:
             for stem in range(stems)
         ]
         return np.moveaxis(np.stack(own), 2, 3), np.moveaxis(every, (3, 4, 2), (0, 3, 4))
+
+
+def _fast(size: int) -> int:
+    length: Any = scipy.fft.next_fast_len(size, real=True)
+    return int(length)
+
+
+def _rfft(x: Values, size: int) -> NDArray[np.complex128]:
+    return np.asarray(scipy.fft.rfft(x, size))
+
+
+def _irfft(x: NDArray[np.complex128], size: int) -> Values:
+    return np.asarray(scipy.fft.irfft(x, size))
 
 
 def _factors(gram: NDArray[np.float64]) -> Any:

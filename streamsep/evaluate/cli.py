@@ -75,11 +75,11 @@ def evaluate(
     that a song does not have, the level of its estimate relative to the mixture is given instead.
 
     With --out, everything is measured: BSS Eval 4 (SDR, ISR, SIR, SAR as museval has them), the SDR of the MDX and SDX
-    challenges, log-spectral distance, phase, leakage between stems, ViSQOL, DNSMOS and NISQA, each with standard
-    deviation and bootstrap interval, Wilcoxon tests between systems, and two more oracles: masks of the true tokens and
-    the codec's round trip. Finished songs are kept there: an interrupted run goes on where it was.
+    challenges, log-spectral distance, phase, leakage between stems, ViSQOL, DNSMOS and NISQA, with standard
+    deviations and bootstrap intervals, Wilcoxon tests between systems, and two more oracles: masks of the true tokens
+    and the codec's round trip. Finished songs are kept there: an interrupted run goes on where it was.
 
-    A system is NAME=COMMAND with {input}, a wav file, and {output}, a folder for the stems; NAME=python:module:function,
+    A system is NAME=COMMAND with {input}, a wav file, and {output}, a folder for stems; NAME=python:module:function,
     called with the mixture [2, n] and the rate; or, where installed, demucs[:MODEL], audio-separator[:MODEL] or
     hs-tasnet:CHECKPOINT.
 
@@ -93,12 +93,12 @@ def evaluate(
       streamsep evaluate songs/ -o report --system "mine=./separate.sh {input} {output}" --metrics sdr,bss
       streamsep evaluate songs/ --robustness --limit 10 --brief
     """
+    from streamsep.data.systems import parse_system
     from streamsep.evaluate.entries import Plan
     from streamsep.evaluate.measures import FAMILIES, parse_families
     from streamsep.evaluate.run import EvaluateOptions
     from streamsep.evaluate.songs import find_songs
     from streamsep.evaluate.suite import Suite, run_suite
-    from streamsep.evaluate.systems import parse_system
 
     families = (FAMILIES if out is not None else ()) if metrics is None else parse_families(metrics)
     options = EvaluateOptions(parse_lookaheads(lookahead), seconds, limit, families)

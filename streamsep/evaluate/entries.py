@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from streamsep.config import STEMS
+from streamsep.data.systems import parse_system
 from streamsep.evaluate.masks import ideal_stems
 from streamsep.evaluate.metrics import Sound
 from streamsep.evaluate.scores import IDEAL_BANDS, IDEAL_BINS, Row
 from streamsep.evaluate.songs import TrueStems
-from streamsep.evaluate.systems import parse_system
 
 Estimates = Iterator[tuple[Row, Mapping[str, Sound]]]
 

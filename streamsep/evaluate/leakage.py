@@ -56,9 +56,9 @@ def correlation(stems: Sound) -> Values:
 
 def residual_db(mixture: Sound, stems: Sound) -> float:
     """Energy of the mixture minus the sum of stems [S, channels, n], relative to the mixture, in dB, at least -120."""
-    mixture = mixture.astype(np.float64)
-    rest = mixture - stems.sum(0, dtype=np.float64)
-    return float(10 * np.log10(max(np.sum(rest**2) / max(float(np.sum(mixture**2)), 1e-20), 10 ** (FLOOR_DB / 10))))
+    whole = mixture.astype(np.float64)
+    rest = whole - stems.sum(0, dtype=np.float64)
+    return float(10 * np.log10(max(np.sum(rest**2) / max(float(np.sum(whole**2)), 1e-20), 10 ** (FLOOR_DB / 10))))
 
 
 def _bands(stems: Sound) -> list[Block]:

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: tables, plots, pictures and sounds inside it. Measures nothing."""
+"""The report as one HTML page that needs nothing else: tables, plots, pictures and sounds. Measures nothing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from streamsep.evaluate.summary import MEAN, compared_rows, rows_of, song_values
 
 _STEMS = (*STEMS, MEAN)
 _BY_KEY = {measure.key: measure for measure in MEASURES}
+_GLANCE = ("bss_sdr", "bss_isr", "bss_sir", "bss_sar", "sdr_song", "lsd", "visqol", "dnsmos_ovrl", "nisqa_mos")
 _FAMILIES = (
     ("sdr", "Ratios"),
     ("bss", "BSS Eval 4, as museval and SiSEC have it"),
@@ -74,7 +75,29 @@ def _headline(results: Mapping[str, Any], records: Sequence[SongRecord], rows: S
         "<p>SI-SDR in dB: the median over all seconds in which a stem is active (louder than -50 dBFS and than the "
         "mixture minus 30 dB). Below it, what is gained over the mixture in the same second.</p>"
         + _table(["", "latency", *_STEMS], body)
+        + _glance(results, main)
     )
+
+
+def _glance(results: Mapping[str, Any], main: Row | None) -> str:
+    """The other measures side by side, on the mean of stems or on vocals."""
+    shown = [key for key in _GLANCE if any(key in entry["measures"] for entry in results["summaries"])]
+    if not shown:
+        return ""
+    body = [
+        _tr(
+            [escape(entry["label"]), *(_mean(entry["measures"].get(key)) for key in shown)],
+            _kind(Row(entry["estimate"], entry["lookahead"]), main),
+        )
+        for entry in results["summaries"]
+    ]
+    head = [f"{_BY_KEY[key].name.replace(', BSS Eval 4', '')}<br>{_BY_KEY[key].unit}" for key in shown]
+    words = "mean over songs of the mean over stems; DNSMOS and NISQA of vocals; SDR, ISR, SIR and SAR of BSS Eval 4"
+    return f"<h3>Other measures at a glance</h3>{_table(['', *head], body, words)}"
+
+
+def _mean(found: Mapping[str, Any] | None) -> str:
+    return "–" if found is None or found[MEAN] is None else f"{found[MEAN]['mean']:.2f}"
 
 
 def _gained(value: float | None, gain: float | None, row: Row) -> str:
@@ -124,8 +147,8 @@ def _comparisons(results: Mapping[str, Any]) -> str:
     if not parts:
         return ""
     return (
-        "<p>Median over songs of the difference between two systems; below it p of the paired Wilcoxon signed-rank test, "
-        "after Holm's correction over all tests of the measure. Bold: p &lt; 0.05.</p>" + "".join(parts)
+        "<p>Median over songs of the difference between two systems; below it p of the paired Wilcoxon signed-rank "
+        "test, after Holm's correction over all tests of the measure. Bold: p &lt; 0.05.</p>" + "".join(parts)
     )
 
 
@@ -151,11 +174,9 @@ def _across(results: Mapping[str, Any]) -> str:
         if row.estimate not in ("hard", "soft", "guide")
     }
     chosen = [entry for entry in entries if (entry["estimate"], entry["lookahead"]) in wanted]
+    leaks = "leakage in dB: of the estimate (row), explained by the true stem (column)"
     parts = [
-        f"<div><h3>{escape(entry['label'])}</h3>"
-        + _matrix(
-            "leakage in dB: energy of the estimate (row) explained by the true stem (column)", entry["leakage"], 40
-        )
+        f'<h3>{escape(entry["label"])}</h3><div class="pair">{_matrix(leaks, entry["leakage"], 40)}'
         + _matrix("correlation between estimates", entry["correlation"], None)
         + "</div>"
         for entry in chosen
@@ -168,7 +189,7 @@ def _across(results: Mapping[str, Any]) -> str:
     return (
         "<p>A perfect separation has 0 dB on the diagonal and very little beside it. Least squares over seconds and "
         "seven bands; what no true stem explains is artifacts.</p>"
-        f'<div class="pair">{"".join(parts)}</div><h3>Mixture minus the sum of the stems</h3>'
+        f"{''.join(parts)}<h3>Mixture minus the sum of the stems</h3>"
         + _table(["", "mean", "standard deviation", "95 % interval of the mean"], body, "in dB below the mixture")
     )
 

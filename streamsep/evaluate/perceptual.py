@@ -25,9 +25,8 @@ _DNSMOS_RATE = 16_000
 
 
 class Judge(Protocol):
-    """``stems`` it is made for, ``seconds`` it hears, the ``names`` of its scores."""
+    """``stems`` it is made for, ``seconds`` it hears."""
 
-    names: tuple[str, ...]
     stems: tuple[str, ...]
     seconds: int
 
@@ -39,8 +38,7 @@ class Judge(Protocol):
 class Visqol:
     """ViSQOL 3 in audio mode at 48 kHz: how close an estimate sounds to the true stem (MOS-LQO)."""
 
-    names = ("visqol",)
-    stems = STEMS
+    stems: tuple[str, ...] = STEMS
     seconds = VISQOL_SECONDS
 
     def __init__(self) -> None:
@@ -57,8 +55,7 @@ class Visqol:
 class Dnsmos:
     """DNSMOS P.835 on vocals: quality of the voice (SIG), of what is behind it (BAK) and of both (OVRL)."""
 
-    names = ("dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl")
-    stems = (VOCALS,)
+    stems: tuple[str, ...] = (VOCALS,)
     seconds = SPEECH_SECONDS
 
     def __init__(self) -> None:
@@ -83,8 +80,7 @@ class Dnsmos:
 class Nisqa:
     """NISQA 2 on vocals, from ``nisqa.tar`` on this machine; its licence (CC BY-NC-SA 4.0) lets no one ship it."""
 
-    names = ("nisqa_mos", "nisqa_noisiness", "nisqa_coloration")
-    stems = (VOCALS,)
+    stems: tuple[str, ...] = (VOCALS,)
     seconds = SPEECH_SECONDS
 
     def __init__(self, weights: Path) -> None:

@@ -1,13 +1,14 @@
-"""Evaluation of songs: every entry's rows scored and measured; records of songs, and what all of them say together."""
+"""One song's evaluation, every entry's rows scored and measured, as a record; and the records of all songs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from streamsep.config import LOOKAHEADS, STEMS
-from streamsep.errors import AudioError, OptionError
+from streamsep.data.systems import SeparatorError
+from streamsep.errors import OptionError
 from streamsep.evaluate.entries import Entry
 from streamsep.evaluate.exhibit import Exhibit
 from streamsep.evaluate.measures import Measures, SongMeasures
@@ -15,7 +16,6 @@ from streamsep.evaluate.metrics import ABSENT_DBFS, ACTIVE_BELOW_MIXTURE_DB, ACT
 from streamsep.evaluate.perceptual import Judge
 from streamsep.evaluate.scores import MIXTURE, Row, SongScorer, SongScores, song_summary, total_summary
 from streamsep.evaluate.songs import SongFolder, load_song
-from streamsep.evaluate.systems import SystemError
 
 Step = Callable[[str], None]
 
@@ -54,7 +54,7 @@ class EvaluateOptions:
 
 @dataclass
 class SongRecord:
-    """All that is kept of a measured song; JSON and back. ``failures``: a sentence for each system that failed on it."""
+    """All that is kept of a measured song. ``failures``: a sentence for each system that failed on it."""
 
     scores: SongScores
     measures: dict[Row, Measures] = field(default_factory=dict)
@@ -106,29 +106,6 @@ class Evaluation:
         return report
 
 
-def evaluate_songs(
-    folders: Iterable[SongFolder],
-    entries: Sequence[Entry],
-    options: EvaluateOptions,
-    judges: Sequence[Judge] = (),
-    step: Step = lambda _: None,
-) -> Evaluation:
-    """Measure every song in this process. ``step`` is called with a song's name before each piece of work on it.
-
-    A song that cannot be read becomes a failure and the next one is measured.
-    """
-    result = Evaluation()
-    for folder in list(folders)[: options.limit]:
-        try:
-            record = evaluate_song(folder, entries, options, judges, step)
-        except AudioError as error:
-            result.failures.append(str(error))
-            continue
-        result.records.append(record)
-        result.failures.extend(record.failures)
-    return result
-
-
 def evaluate_song(
     folder: SongFolder,
     entries: Sequence[Entry],
@@ -136,7 +113,10 @@ def evaluate_song(
     judges: Sequence[Judge] = (),
     step: Step = lambda _: None,
 ) -> SongRecord:
-    """Score and measure one song. Raises AudioError when it cannot be read. A system that fails has no row."""
+    """Score and measure one song; a system that fails has no row. Raises AudioError when the song cannot be read.
+
+    ``step`` is called with the song's name before each piece of work on it.
+    """
     song = load_song(folder, options.seconds)
     scorer = SongScorer(song)
     record = SongRecord(scorer.scores)
@@ -161,13 +141,8 @@ def evaluate_song(
                     step(folder.name)
                 before = row.lookahead
                 keep(row, stems)
-        except SystemError as error:
+        except SeparatorError as error:
             step(folder.name)
             record.failures.append(f"'{folder.name}': {error}")
     record.exhibit = None if exhibit is None else exhibit.to_dict()
     return record
-
-
-def steps(songs: int, entries: Sequence[Entry]) -> int:
-    """How often :func:`evaluate_songs` calls ``step`` when nothing fails."""
-    return songs * (1 + sum(entry.pieces for entry in entries))

@@ -67,7 +67,7 @@ def compare(scores: Mapping[str, Mapping[str, Sequence[float | None]]]) -> list[
                 if x is not None and y is not None and np.isfinite(x - y)
             ]
             if len(pairs) >= _MIN_PAIRS:
-                p = float(wilcoxon(pairs).pvalue) if np.any(pairs) else 1.0
+                p = float(tuple(wilcoxon(pairs))[1]) if np.any(pairs) else 1.0
                 found.append(Comparison(a, b, what, len(pairs), float(np.median(pairs)), p, p))
     corrected = holm([test.p for test in found])
     return [

@@ -60,8 +60,8 @@ def run_suite(
     notes = find_judges(suite.nisqa)[1] if "perceptual" in options.families else []
     folder = None if suite.out is None else ReportFolder(suite.out, fingerprint(suite.plan, options, notes))
     found: dict[str, SongRecord] = {}
-    for song in songs if folder is not None else ():
-        if (record := folder.finished(song)) is not None:
+    for song in songs:
+        if folder is not None and (record := folder.finished(song)) is not None:
             found[song.name] = record
     failures: dict[str, str] = {}
     pieces = 1 + plan_pieces(suite.plan)
@@ -90,21 +90,28 @@ def run_suite(
         else:
             result.records.append(found[song.name])
             result.failures.extend(found[song.name].failures)
-    report = {
+    report = build_report(suite.data, suite.plan, result, notes, robustness)
+    if folder is not None:
+        folder.write(report, build_page(report, result.records))
+    return result, report
+
+
+def build_report(
+    data: str, plan: Plan, result: Evaluation, notes: Sequence[str] = (), robustness: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What is written as results.json."""
+    return {
         "version": streamsep.__version__,
-        "data": suite.data,
-        "model": suite.plan.model,
-        "device": suite.plan.device,
-        "plan": asdict(suite.plan),
-        "notes": notes,
+        "data": data,
+        "model": plan.model,
+        "device": plan.device,
+        "plan": asdict(plan),
+        "notes": list(notes),
         **result.to_dict(),
         "summaries": summaries(result.records),
         "comparisons": {name: [asdict(test) for test in tests] for name, tests in comparisons(result.records).items()},
         "robustness": robustness,
     }
-    if folder is not None:
-        folder.write(report, build_page(report, result.records))
-    return result, report
 
 
 def _shown(songs: Sequence[SongFolder], count: int) -> tuple[str, ...]:

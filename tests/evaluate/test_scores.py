@@ -12,7 +12,8 @@ import soundfile
 
 from streamsep.config import STEMS
 from streamsep.errors import OptionError
-from streamsep.evaluate.run import EvaluateOptions, evaluate_songs, steps
+from streamsep.evaluate.entries import IdealMasks, ModelEntry, SystemEntry
+from streamsep.evaluate.run import EvaluateOptions, Evaluation, SongRecord, evaluate_song
 from streamsep.evaluate.scores import ORACLES, Row, SongScorer, song_summary, total_summary
 from streamsep.evaluate.songs import TrueStems, find_songs
 
@@ -87,32 +88,42 @@ class Halver:
         return 2_880 + 1_920 * lookahead
 
 
-def test_a_folder_is_measured_and_a_broken_song_skipped(tmp_path: Path) -> None:
-    for index, name in enumerate(("one", "two")):
-        folder = tmp_path / name
-        folder.mkdir()
-        for stem, sound in named(song({"vocals": 0.1, "bass": 0.05}, seed=index).stems[:, :, :96_000]).items():
-            soundfile.write(folder / f"{stem}.wav", sound.T, 48_000, subtype="FLOAT")
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "bass.wav").write_bytes(b"no sound")
-    songs, options, seen = find_songs(tmp_path), EvaluateOptions((0, 1), seconds=1), []
-    result = evaluate_songs(songs, Halver(), options, seen.append)
-    report = result.to_dict()
-    json.dumps(report, allow_nan=False)
-    assert [entry["song"] for entry in report["songs"]] == ["one", "two"]
-    assert len(report["failures"]) == 1 and "broken" in report["failures"][0]
-    assert seen == ["broken", "one", "one", "one", "two", "two", "two"] and steps(songs, options) == 9
+def write(folder: Path, made: TrueStems) -> None:
+    folder.mkdir(parents=True)
+    for stem, sound in named(made.stems[:, :, :96_000]).items():
+        soundfile.write(folder / f"{stem}.wav", sound.T, 48_000, subtype="FLOAT")
+
+
+def test_a_song_is_measured_and_its_record_survives_json(tmp_path: Path) -> None:
+    write(tmp_path / "one", song({"vocals": 0.1, "bass": 0.05}))
+    seen: list[str] = []
+    options = EvaluateOptions((0, 1), seconds=1, families=("sdr", "leakage"))
+    entries = [IdealMasks(), ModelEntry(Halver(), (0, 1)), ModelEntry(Halver(), (0,), "baseline x", "fused")]
+    (folder,) = find_songs(tmp_path)
+    record = evaluate_song(folder, entries, options, step=seen.append)
+    assert seen == ["one"] * (1 + sum(entry.pieces for entry in entries))
+    again = SongRecord.from_dict(json.loads(json.dumps(record.to_dict(), allow_nan=False)))
+    assert again.to_dict() == record.to_dict()
+    report = Evaluation([again]).to_dict()
     rows = {(row["estimate"], row["lookahead"]): row for row in report["total"]}
-    assert set(rows) == {
-        *((name, None) for name in ORACLES),
-        ("fused", 0),
-        ("fused", 1),
-    }
+    assert set(rows) == {*((name, None) for name in ORACLES), ("fused", 0), ("fused", 1), ("baseline x", 0)}
     assert rows["fused", 0]["improvement"]["mean"] == pytest.approx(0, abs=1e-3)
     assert rows["ideal_bins", None]["improvement"]["vocals"] > rows["ideal_bands", None]["improvement"]["vocals"] > 0
     assert rows["fused", 0]["absent_db"]["drums"] == pytest.approx(-12.04, abs=0.01)
-    assert report["latency_ms"] == {"0": 60.0, "1": 100.0}
-    assert "songs" not in result.to_dict(brief=True)
+    found = record.measures[Row("fused", 0)]
+    # A quarter of v + b, |v|² = 4 |b|²: v - e = 3/4 v - 1/4 b.
+    assert found["stems"]["vocals"]["sdr_song"] == pytest.approx(-10 * np.log10(9 / 16 + 1 / 64), abs=0.05)
+    assert found["residual_db"] == -120 and set(found["stems"]) == {"vocals", "bass"}
+
+
+def test_a_system_that_fails_has_no_row(tmp_path: Path) -> None:
+    write(tmp_path / "one", song({"vocals": 0.1, "bass": 0.05}))
+    (folder,) = find_songs(tmp_path)
+    entries = [SystemEntry("bad=false {input} {output}"), ModelEntry(Halver(), (0,))]
+    record = evaluate_song(folder, entries, EvaluateOptions(seconds=1))
+    (failure,) = record.failures
+    assert "'one'" in failure and "'bad'" in failure and "code 1" in failure
+    assert set(record.scores.sdr) == {Row("mixture"), Row("fused", 0)}
 
 
 @pytest.mark.parametrize("bad", [{"lookaheads": (3,)}, {"seconds": 0.5}, {"limit": 0}])

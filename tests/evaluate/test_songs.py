@@ -9,8 +9,10 @@ import pytest
 import soundfile
 
 from streamsep.config import STEMS
+from streamsep.data.pool import write_song
 from streamsep.errors import AudioError, OptionError
 from streamsep.evaluate.songs import find_songs, load_song
+from tests.data.test_importing import write_stem_file
 from tests.sounds import tune
 
 
@@ -77,3 +79,32 @@ def test_not_a_number_counts_as_silence(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "drums.wav", sound, 48_000, subtype="FLOAT")
     stems = load_song(*find_songs(tmp_path)).stems
     assert np.isfinite(stems).all() and not stems[1, :, [10, 20]].any()
+
+
+def test_songs_of_a_training_pool(tmp_path: Path) -> None:
+    stems = (tune(0.5, 48_000, 8).reshape(4, 2, -1) * 0.5).astype(np.float32)
+    write_song(tmp_path, "composed", stems, {"source": "composed"})
+    (found,) = find_songs(tmp_path)
+    assert found.name == "composed"
+    np.testing.assert_allclose(load_song(found).stems, stems, atol=1 / 32_768)
+    assert load_song(found, seconds=0.25).stems.shape[2] == 12_000
+    np.save(tmp_path / "composed" / "stems.npy", np.zeros((3, 2, 10)))
+    with pytest.raises(AudioError, match="does not hold int16"):
+        load_song(found)
+
+
+def test_stem_files_and_the_test_split(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        write_stem_file(tmp_path / split / f"A - {split}.stem.mp4")
+    assert [song.name for song in find_songs(tmp_path)] == ["test/A - test"]
+    assert [song.name for song in find_songs(tmp_path, "train")] == ["train/A - train"]
+    with pytest.raises(OptionError, match="below a folder 'valid'"):
+        find_songs(tmp_path, "valid")
+    (song,) = find_songs(tmp_path / "test" / "A - test.stem.mp4")
+    assert song.name == "A - test"
+    loaded = load_song(song, seconds=1)
+    assert loaded.stems.shape == (4, 2, 48_000)
+    # Streams: mixture, drums, bass, other, vocals, of 200 to 1,000 Hz.
+    peaks = np.argmax(np.abs(np.fft.rfft(loaded.stems[:, 0])), axis=-1)
+    np.testing.assert_allclose(peaks, [1_000, 400, 600, 800], atol=2)

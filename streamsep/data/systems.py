@@ -1,4 +1,4 @@
-"""Other separators as rows of the same table: any command or Python callable that turns a mixture into stems.
+"""Separators other than ours, to compare with or to learn from: a command or callable from mixture to stems.
 
 ``name=command {input} {output}`` runs a program on a wav file; ``name=python:module:function`` calls
 ``function(mixture [2, n] float32, 48000)`` for a mapping of stems; ``demucs``, ``audio-separator`` and ``hs-tasnet``
@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamsep.audio.files import AUDIO_SUFFIXES
 from streamsep.audio.writer import AudioWriter
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.data.sources import read_sound
 from streamsep.errors import AudioError, OptionError, StreamsepError
-from streamsep.evaluate.metrics import Sound
+
+Sound = NDArray[np.float32]
 
 MAX_SECONDS = 7_200.0
 _PYTHON = "python:"
@@ -43,7 +45,7 @@ HS_TASNET = "hs-tasnet"
 Separate = Callable[[Sound], Mapping[str, Sound]]
 
 
-class SystemError(StreamsepError):
+class SeparatorError(StreamsepError):
     """A separator that failed on a song."""
 
 
@@ -54,17 +56,17 @@ class System:
         self.name, self._separate = name, separate
 
     def __call__(self, mixture: Sound) -> dict[str, Sound]:
-        """Raises SystemError, in one sentence, when the separator fails or gives no stem."""
+        """Raises SeparatorError, in one sentence, when the separator fails or gives no stem."""
         try:
             found = self._separate(mixture)
         except StreamsepError:
             raise
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
-            raise SystemError(f"the system '{self.name}' failed: {text}.") from error
+            raise SeparatorError(f"the system '{self.name}' failed: {text}.") from error
         stems = {stem: _fitted(found[stem], mixture.shape[1]) for stem in STEMS if stem in found}
         if not stems:
-            raise SystemError(f"the system '{self.name}' gave none of {', '.join(STEMS)}.")
+            raise SeparatorError(f"the system '{self.name}' gave none of {', '.join(STEMS)}.")
         return stems
 
 
@@ -84,7 +86,7 @@ def parse_system(text: str) -> System:
 def _ready(text: str) -> System:
     name, _, model = text.partition(":")
     if name == HS_TASNET:
-        from streamsep.evaluate.hs_tasnet import HSTasNet
+        from streamsep.data.hs_tasnet import HSTasNet
 
         return System(text, HSTasNet(model))
     if name not in READY:
@@ -124,10 +126,10 @@ def _run(name: str, line: list[str]) -> None:
     try:
         done = subprocess.run(line, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
     except OSError as error:
-        raise SystemError(f"the system '{name}' cannot be started: '{line[0]}': {error.strerror}.") from error
+        raise SeparatorError(f"the system '{name}' cannot be started: '{line[0]}': {error.strerror}.") from error
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise SystemError(f"the system '{name}' ended with code {done.returncode}: {said}")
+        raise SeparatorError(f"the system '{name}' ended with code {done.returncode}: {said}")
 
 
 def _read_stems(name: str, folder: Path) -> dict[str, Sound]:
@@ -142,7 +144,7 @@ def _read_stems(name: str, folder: Path) -> dict[str, Sound]:
             try:
                 found[stem] = read_sound(named[0], MAX_SECONDS)
             except AudioError as error:
-                raise SystemError(f"the system '{name}' wrote a file that cannot be read: {error}") from error
+                raise SeparatorError(f"the system '{name}' wrote a file that cannot be read: {error}") from error
     return found
 
 

@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamsep.audio.resample import resample
 from streamsep.config import SAMPLE_RATE
 from streamsep.errors import OptionError
-from streamsep.evaluate.metrics import Sound
+
+Sound = NDArray[np.float32]
 
 SOURCES: tuple[str, ...] = ("drums", "bass", "vocals", "other")
 
 
 class HSTasNet:
-    """Mixture [2, n] at 48 kHz → stems. ``checkpoint`` is what ``HSTasNet.save`` wrote; load none that you do not trust.
+    """Mixture [2, n] at 48 kHz → stems.
 
+    ``checkpoint`` is what ``HSTasNet.save`` wrote: it holds a pickle, so load none that you do not trust.
     Raises OptionError when the package or the checkpoint is missing or does not load.
     """
 
