@@ -1,1 +1,1 @@
-"""Hot operations: one contract each, several backends. Imports torch, numpy, numba; never streamsep."""
+"""Hot operations: one contract each, several backends. Imports torch, numpy, numba, triton; never streamsep."""

@@ -92,9 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         "python -m kernels.bench", description="Time the ops.", epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument(
-        "--op", action="append", metavar="NAME", help="an op, several times for several; all when left out"
-    )
+    parser.add_argument("--op", action="append", metavar="NAME", help="may be repeated; every op when left out")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int, default=1, help="of torch, on a CPU (default: 1)")
@@ -140,8 +138,9 @@ def _heading(machine: Machine) -> str:
 
 def _table(rows: list[Row]) -> str:
     first = rows[0]
+    work = f"{first.bytes / 1e6:.3f} MB, {first.flops / 1e6:.3f} MFLOP, floor {first.floor_us:.1f} us"
     lines = [
-        f"\n{first.op}, {first.case}: {first.bytes / 1e6:.3f} MB, {first.flops / 1e6:.3f} MFLOP, floor {first.floor_us:.1f} us",
+        f"\n{first.op}, {first.case}: {work}",
         f"  {'':<26}{'warm us':>10}{'cold us':>10}{'of floor':>10}{'GB/s':>8}{'GFLOP/s':>9}",
     ]
     for row in rows:

@@ -125,6 +125,14 @@ def _temporal_step(rand: Any, slots: int, dim: int, hidden: int, heads: int, kv_
     )
 
 
+def _paged_step(rand: Any, slots: int, dim: int, hidden: int, heads: int, kv_heads: int, window: int) -> Inputs:
+    ring = _temporal_step(rand, slots, dim, hidden, heads, kv_heads, window)
+    page = 16
+    pools = [cache.view(-1, page, *cache.shape[2:]) for cache in ring[2:4]]
+    table = torch.arange(slots * window // page).view(slots, -1)
+    return *ring[:2], *pools, table, *ring[4:]
+
+
 def _conformer_step(rand: Any, slots: int, tokens: int, dim: int, hidden: int, window: int, kernel: int) -> Inputs:
     heads, m = 4, _matrix
     weights = ConformerWeights(
@@ -172,7 +180,13 @@ def _depth_decode(
     return weights, 4, rand(books, codes, width), rand(2), plan, rand(frames, places, dim), Choice(soft=True)
 
 
+def _band_energies(rand: Any, batch: int, stems: int, rows: int, bins: int, bands: int) -> Inputs:
+    shape = batch, stems, rows, bins
+    return torch.complex(rand(*shape), rand(*shape)), torch.arange(bands + 1) * bins // bands
+
+
 _MAKERS: dict[str, Callable[..., Inputs]] = {
+    "band_energies": _band_energies,
     "conformer_step": _conformer_step,
     "conv_stream": _conv_stream,
     "depth_decode": _depth_decode,
@@ -182,6 +196,7 @@ _MAKERS: dict[str, Callable[..., Inputs]] = {
     "norm_qkv_rope_append": _append,
     "norm_swiglu": _norm_swiglu,
     "paged_attention": _paged_attention,
+    "paged_step": _paged_step,
     "rel_attention": _rel_attention,
     "rms_norm": _rms_norm,
     "rvq_decode": _rvq_decode,

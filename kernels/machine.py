@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+Call = Callable[[], object]
+
 _FLUSH = {"cpu": 96 << 20, "cuda": 256 << 20}  # bytes that push everything else out of the last cache
 
 
@@ -36,14 +38,12 @@ def measure_machine(device: str, dtype: torch.dtype = torch.float32) -> Machine:
     return Machine(device, torch.get_num_threads(), 2 * source.numel() / copied, 2 * size**3 / multiplied)
 
 
-def times(
-    call: Callable[[], object], device: str, repeats: int, before: Callable[[], object] | None = None
-) -> list[float]:
+def times(call: Call, device: str, repeats: int, before: Call | None = None) -> list[float]:
     """Seconds of each of ``repeats`` calls after two that warm up; ``before`` runs ahead of each, untimed."""
     return [_once(call, device, before) for _ in range(repeats + 2)][2:]
 
 
-def median_time(call: Callable[[], object], device: str, seconds: float, cold: bool = False) -> float:
+def median_time(call: Call, device: str, seconds: float, cold: bool = False) -> float:
     """Median seconds of a call over about ``seconds`` of them; ``cold``: caches are flushed before each."""
     before = None
     if cold:
@@ -53,7 +53,7 @@ def median_time(call: Callable[[], object], device: str, seconds: float, cold: b
     return statistics.median(times(call, device, max(5, min(2_000, int(seconds / first))), before))
 
 
-def _once(call: Callable[[], object], device: str, before: Callable[[], object] | None) -> float:
+def _once(call: Call, device: str, before: Call | None) -> float:
     if before is not None:
         before()
     if device == "cuda":

@@ -28,14 +28,14 @@ _OPS = {
     "norm_qkv_rope_append": ("triton", "numba", "reference"),
     "norm_swiglu": ("triton", "numba", "reference"),
     "paged_attention": ("triton", "numba", "native", "reference"),
-    "paged_step": ("numba", "reference"),
+    "paged_step": ("triton", "numba", "reference"),
     "rel_attention": ("triton", "numba", "reference"),
     "rms_norm": ("triton", "numba", "native", "reference"),
     "rvq_decode": ("triton", "numba", "reference"),
     "rvq_encode": ("triton", "numba", "reference"),
     "sample": ("triton", "numba", "reference"),
     "swiglu": ("triton", "numba", "reference"),
-    "temporal_step": ("numba", "reference"),
+    "temporal_step": ("triton", "numba", "reference"),
 }
 _FILES = {"rvq_encode": "rvq", "rvq_decode": "rvq"}
 

@@ -3,6 +3,8 @@
 A program owns a block of channels of one slot through all its frames, so that nobody else reads the past it moves on.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

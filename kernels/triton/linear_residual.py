@@ -1,5 +1,7 @@
 """A product added to what was there, in Triton. Contract and formula: `kernels.reference.linear_residual`."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

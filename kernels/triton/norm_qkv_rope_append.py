@@ -4,6 +4,8 @@ A program makes one head (of q, k or v) of a block of rows. Its two halves are t
 stays inside the program; what it makes goes to q, or straight into the page that the block table names.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any
@@ -31,6 +33,23 @@ def norm_qkv_rope_append(
     eps: float = EPS,
 ) -> Tensor:
     """As :func:`kernels.reference.norm_qkv_rope_append`; no gradients. Pages must be contiguous (ValueError)."""
+    return project(x, norm, qkv, k_pages, v_pages, table, position, length, frequencies, None, eps)
+
+
+def project(
+    x: Tensor,
+    norm: Tensor,
+    qkv: Tensor,
+    k_pages: Tensor,
+    v_pages: Tensor,
+    table: Tensor,
+    position: Tensor,
+    length: Tensor,
+    frequencies: Tensor,
+    sines: Tensor | None,
+    eps: float = EPS,
+) -> Tensor:
+    """The op; or, with ``sines`` of every row ``[B·T, head_dim / 2]``, ``frequencies`` are such rows of cosines."""
     check("norm_qkv_rope_append", (x, norm, qkv, k_pages, v_pages))
     if not (k_pages.is_contiguous() and v_pages.is_contiguous()):
         raise ValueError("norm_qkv_rope_append of triton writes into contiguous pages only")
@@ -50,12 +69,14 @@ def norm_qkv_rope_append(
         position.contiguous(),
         length.contiguous(),
         frequencies.contiguous(),
+        (frequencies if sines is None else sines).contiguous(),
         slots * rows,
         rows,
         dim,
         eps,
         page,
         table.shape[1],
+        TURNED=sines is not None,
         HEADS=heads,
         KV_HEADS=kv_heads,
         HALF=head_dim // 2,
@@ -77,13 +98,15 @@ def _project(
     table_ptr: Any,  # [B, R]
     position_ptr: Any,  # [B]
     length_ptr: Any,  # [B]
-    frequencies_ptr: Any,  # [head_dim / 2]
+    frequencies_ptr: Any,  # [head_dim / 2]; TURNED: cosines, [B·T, head_dim / 2]
+    sines_ptr: Any,  # TURNED: [B·T, head_dim / 2]
     total: Any,
     rows: Any,
     dim: Any,
     eps: Any,
     page: Any,
     columns: Any,
+    TURNED: tl.constexpr,
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
     HALF: tl.constexpr,
@@ -107,14 +130,20 @@ def _project(
         x_ptr, norm_ptr, qkv_ptr, row, inside, scale, first + HALF, wanted, dim, BLOCK_M, BLOCK_H, BLOCK_K
     )
 
-    # The turn count overflows 32 bits, the fraction of a turn stays: exact at any position.
-    turns = tl.load(frequencies_ptr + i, mask=wanted, other=0).to(tl.int64)
-    phase = ((at & 0xFFFFFFFF)[:, None] * turns[None, :]) & 0xFFFFFFFF
-    phase = tl.where(phase >= 0x80000000, phase - 0x100000000, phase)
-    angle = phase.to(tl.float32) * 1.4629180792671596e-09  # 2π / 2³²
+    if TURNED:
+        turned = row[:, None] * HALF + i[None, :]
+        cos = tl.load(frequencies_ptr + turned, mask=inside[:, None] & wanted[None, :], other=1.0).to(tl.float32)
+        sin = tl.load(sines_ptr + turned, mask=inside[:, None] & wanted[None, :], other=0.0).to(tl.float32)
+    else:
+        # The turn count overflows 32 bits, the fraction of a turn stays: exact at any position.
+        turns = tl.load(frequencies_ptr + i, mask=wanted, other=0).to(tl.int64)
+        phase = ((at & 0xFFFFFFFF)[:, None] * turns[None, :]) & 0xFFFFFFFF
+        phase = tl.where(phase >= 0x80000000, phase - 0x100000000, phase)
+        angle = phase.to(tl.float32) * 1.4629180792671596e-09  # 2π / 2³²
+        cos, sin = tl.cos(angle), tl.sin(angle)
     rotates = head < HEADS + KV_HEADS
-    cos = tl.where(rotates, tl.cos(angle), 1.0)
-    sin = tl.where(rotates, tl.sin(angle), 0.0)
+    cos = tl.where(rotates, cos, 1.0)
+    sin = tl.where(rotates, sin, 0.0)
     a = (u * cos - v * sin).to(q_ptr.dtype.element_ty)
     b = (v * cos + u * sin).to(q_ptr.dtype.element_ty)
 

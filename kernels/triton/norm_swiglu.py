@@ -1,5 +1,7 @@
 """Norm, gate, up and SiLU in one kernel. Contract and formula: `kernels.reference.norm_swiglu`."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -6,6 +6,8 @@ The heads of a group are packed into the rows of one product, so keys and values
 heads make too few programs to fill the device, the keys are split and a second kernel joins the parts (flash decoding).
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

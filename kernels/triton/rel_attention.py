@@ -3,6 +3,8 @@
 program (slot and token, head, tile of frames):  keys of the ring, then of the chunk;   a second kernel appends
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """RMSNorm in Triton, a row a program. Contract and formula: `kernels.reference.rms_norm`."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -3,6 +3,8 @@
 Codes decide by differences of distances, so products are made in full float32 on any device.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

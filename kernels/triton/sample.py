@@ -1,5 +1,7 @@
 """Counter-based sampling in Triton, a row of logits a program. Contract and formula: `kernels.reference.sample`."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """SwiGLU gate in Triton. Contract and formula: `kernels.reference.swiglu`."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

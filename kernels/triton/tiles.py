@@ -1,5 +1,7 @@
 """Tiles that several kernels share: normed rows times a few rows of a weight matrix. Knows tiles, no op."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from typing import Any

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from streamsep.ablate.measure import SongMeasures
-from streamsep.ablate.statistics import Difference, Value, difference, holm, summary
+from streamsep.ablate.statistics import Difference, Value, adjust, difference
 from streamsep.ablate.variants import BASE, VARIANTS
 from streamsep.config import STEMS
+from streamsep.evaluate.statistics import summarize
 
 Measures = Sequence[dict[str, SongMeasures]]  # of each song, by variant
 
@@ -51,12 +52,11 @@ def _differences(songs: Measures) -> dict[tuple[str, str], Difference]:
             gap = difference([read(song[variant.name]) for song in songs], [read(song[BASE]) for song in songs])
             if gap is not None:
                 found[variant.name, key] = gap
-    adjusted = holm([each.p for each in found.values()])
-    return {key: replace(each, adjusted=p) for (key, each), p in zip(found.items(), adjusted, strict=True)}
+    return dict(zip(found, adjust(list(found.values())), strict=True))
 
 
 def _summary(songs: Measures, name: str, read: Callable[[SongMeasures], Value]) -> dict[str, Any] | None:
-    found = summary([read(song[name]) for song in songs])
+    found = summarize([read(song[name]) for song in songs])
     return None if found is None else asdict(found)
 
 

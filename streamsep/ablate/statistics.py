@@ -1,23 +1,13 @@
-"""Paired comparisons over songs. Knows numbers; knows nothing of what they measure."""
+"""Variants against a base, song by song. Knows numbers; knows nothing of what they measure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy.stats import wilcoxon
+from streamsep.evaluate.statistics import compare, holm, summarize
 
 Value = float | None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Mean and standard deviation over the songs in which there was something to measure."""
-
-    mean: float
-    deviation: float
-    songs: int
 
 
 @dataclass(frozen=True)
@@ -29,33 +19,19 @@ class Difference:
     deviation: float
     songs: int
     p: float
-    adjusted: float = 1.0
-
-
-def summary(values: Sequence[Value]) -> Summary | None:
-    """None when nothing was measured."""
-    kept = np.array([value for value in values if value is not None], np.float64)
-    if not kept.size:
-        return None
-    return Summary(float(kept.mean()), float(kept.std(ddof=1)) if kept.size > 1 else 0.0, int(kept.size))
+    adjusted: float
 
 
 def difference(variant: Sequence[Value], base: Sequence[Value]) -> Difference | None:
-    """``variant`` minus ``base`` over the songs that both have; None when there is none. Not adjusted yet."""
-    pairs = [(a, b) for a, b in zip(variant, base, strict=True) if a is not None and b is not None]
-    found = summary([a - b for a, b in pairs])
-    if found is None:
+    """``variant`` minus ``base`` over the songs that both have; None with fewer than two. Not adjusted yet."""
+    gaps = [None if a is None or b is None else a - b for a, b in zip(variant, base, strict=True)]
+    found, tests = summarize(gaps), compare({"variant": {"": variant}, "base": {"": base}})
+    if found is None or not tests:
         return None
-    gaps = np.array([a - b for a, b in pairs])
-    p = float(np.asarray(wilcoxon(gaps))[1]) if np.any(gaps) else 1.0
-    return Difference(found.mean, found.deviation, found.songs, p)
+    return Difference(found.mean, found.deviation, found.count, tests[0].p, tests[0].p)
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted so that the chance of even one false alarm among all stays what is asked for (Holm, 1979)."""
-    adjusted = np.empty(len(p))
-    largest = 0.0
-    for rank, index in enumerate(np.argsort(p, kind="stable")):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
-        adjusted[index] = largest
-    return adjusted.tolist()
+def adjust(differences: Sequence[Difference]) -> list[Difference]:
+    """With Holm's correction over all of them."""
+    adjusted = holm([each.p for each in differences])
+    return [replace(each, adjusted=p) for each, p in zip(differences, adjusted, strict=True)]

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kernels.reference.istft_ola import istft_ola
 from streamsep.config import HOP, STEMS, WINDOW
 from streamsep.streaming import State, StreamModule
 
@@ -78,8 +79,4 @@ class ISTFT(StreamModule):
 
     def step(self, x: Tensor, state: State, active: Tensor | None = None) -> Tensor:
         """``x`` [B, *lead, 2, 961] complex → [B, *lead, 1920]."""
-        waves = torch.fft.irfft(x, WINDOW) * self.window
-        starts, ends = waves[..., :HOP], waves[..., HOP:]
-        before = torch.cat([state["tail"].unsqueeze(-2), ends[..., :-1, :]], -2)
-        state.put("tail", ends[..., -1, :], active)
-        return (starts + before).flatten(-2)
+        return istft_ola(x, self.window, state["tail"], active)

@@ -117,6 +117,7 @@ class ConformerBlock(nn.Module):
         self.conv = TimeConvolution(cfg.dim, cfg.kernel)
         self.bands = BandAttention(cfg.dim, cfg.heads)
         self.second = FeedForward(cfg.dim, cfg.ff_mult)
+        self._weights: ConformerWeights | None = None
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
@@ -127,14 +128,19 @@ class ConformerBlock(nn.Module):
         return state
 
     def weights(self) -> ConformerWeights:
-        first, time, conv, bands, second = self.first, self.time, self.conv, self.bands, self.second
-        return ConformerWeights(
+        """The block's parameters, gathered once: looking 18 of them up costs as much as a tenth of a step."""
+        first = self.first
+        if self._weights is not None and self._weights.first_norm is first.norm.weight:
+            return self._weights
+        time, conv, bands, second = self.time, self.conv, self.bands, self.second
+        self._weights = ConformerWeights(
             *(first.norm.weight, first.up.weight, first.down.weight),
             *(time.norm.weight, time.qkv.weight, time.out.weight, time.distance),
             *(conv.norm.weight, conv.up.weight, conv.depthwise, conv.inner_norm.weight, conv.down.weight),
             *(bands.norm.weight, bands.qkv.weight, bands.out.weight),
             *(second.norm.weight, second.up.weight, second.down.weight),
         )
+        return self._weights
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(self.time(self.first(x)))

@@ -73,7 +73,7 @@ def fingerprint(net: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def shaped(saved: Tensor, like: Tensor) -> Tensor:
+def complex_again(saved: Tensor, like: Tensor) -> Tensor:
     """What ``to_file`` made real, complex again where ``like`` is."""
     if like.is_complex() and not saved.is_complex():
         return torch.view_as_complex(saved)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from kernels.registry import KernelError
 from streamsep.audio.files import MAX_RATE, MIN_RATE
-from streamsep.config import LOOKAHEADS, SAMPLE_RATE, SHIPPED_MODELS, STEMS
+from streamsep.config import LOOKAHEADS, SHIPPED_MODELS, STEMS
 from streamsep.engine.runner import MASK, RENDERS, Settings
 from streamsep.engine.stream import Stream
 from streamsep.engine.threads import use_threads
+from streamsep.engine.warm import warm_up
 from streamsep.errors import AudioError, OptionError, StreamsepError
 from streamsep.model.checkpoint import WEIGHTS, load_model
 from streamsep.model.net import DECODES, FUSED, Net
@@ -133,7 +134,7 @@ def load(
     except KernelError as error:
         raise OptionError(str(error)) from error
     separator = Separator(net, render, decode)
-    _warm_up(separator)
+    warm_up(net, render, decode)
     return separator
 
 
@@ -150,11 +151,6 @@ def find_model(model: str | Path, shipped: Path = SHIPPED_MODELS) -> Path:
     names = sorted(path.parent.name for path in shipped.glob(f"*/{WEIGHTS}"))
     known = f"choose {', '.join(names)} or " if names else ""
     raise StreamsepError(f"unknown model '{text}'; {known}give the path of a model's folder.")
-
-
-def _warm_up(separator: Separator) -> None:
-    """One frame, so that compiled kernels are loaded before the first sound comes."""
-    separator.stream(SAMPLE_RATE, 2).push(np.zeros((2, 1_920), np.float32))
 
 
 def _check(what: str, value: str, known: tuple[str, ...]) -> None:

@@ -13,12 +13,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from streamsep.config import LOOKAHEADS
+from streamsep.config import ENVELOPES, LOOKAHEADS, PREDICTIVE_HOP, STEMS
 from streamsep.engine.pages import PagePool
-from streamsep.engine.parked import Facts, Parked, fingerprint, shaped
+from streamsep.engine.parked import Facts, Parked, complex_again, fingerprint
 from streamsep.engine.parts import Parts
 from streamsep.errors import CapacityError, ParkedError
 from streamsep.lm.pages import NOBODY, PagedState
+from streamsep.render.predictive import HOPS
 from streamsep.streaming import State
 
 
@@ -52,6 +53,7 @@ class Slots:
     @torch.inference_mode()
     def open(self, lookahead: int, seed: int | None = None) -> int:
         """Take the lowest free slot, as new. Raises CapacityError when no slot or too few pages are left."""
+        LOOKAHEADS.index(lookahead)  # before anything is taken
         if not self._free:
             raise CapacityError(f"all {self.count} places are taken; end or park a stream.")
         pages = self._pool.take(self._owner(self._free[0]))
@@ -98,20 +100,26 @@ class Slots:
         facts = parked.facts
         if facts != self._facts(facts.lookahead, facts.seed, facts.frames):
             raise ParkedError("the stream was parked by another model or another render; resume it with those.")
+        if facts.lookahead not in LOOKAHEADS:
+            raise ParkedError(f"what was parked is damaged: there is no lookahead {facts.lookahead}.")
         slot = self.open(facts.lookahead, facts.seed)
         try:
-            with torch.inference_mode():
-                like = self.state.save(slot)
-                self.state.load(slot, {name: _fit(parked.tensors[f"state.{name}"], x) for name, x in like.items()})
-                held = self.taken[slot]
-                held.heard = [x.to(self._parts.device) for x in parked.tensors.get("heard", ())]
-                masks = parked.tensors.get("masks")
-                held.masks = None if masks is None else masks.to(self._parts.device, copy=True)
-                held.frames = facts.frames
+            self._fill(slot, parked)
         except (KeyError, RuntimeError, ValueError) as error:
             self.close(slot)
             raise ParkedError("what was parked is damaged; begin a new stream.") from error
         return slot
+
+    @torch.inference_mode()
+    def _fill(self, slot: int, parked: Parked) -> None:
+        like = self.state.save(slot)
+        self.state.load(slot, {name: _fit(parked.tensors[f"state.{name}"], x) for name, x in like.items()})
+        held, device = self.taken[slot], self._parts.device
+        held.frames = parked.facts.frames
+        if (heard := parked.tensors.get("heard")) is not None:
+            held.heard = list(_shaped(heard, (min(len(heard), HOPS - 1), 2, PREDICTIVE_HOP)).to(device))
+        if (masks := parked.tensors.get("masks")) is not None:
+            held.masks = _shaped(masks, (HOPS, len(STEMS), 2, ENVELOPES)).to(device, copy=True)
 
     def _owner(self, slot: int) -> Hashable:
         return self, slot
@@ -131,8 +139,14 @@ def _table(state: State) -> Tensor:
 
 
 def _fit(saved: Tensor, like: Tensor) -> Tensor:
-    """Raises ValueError for another shape or type."""
-    saved = shaped(saved, like)
-    if saved.shape != like.shape or saved.dtype != like.dtype:
-        raise ValueError(f"{tuple(saved.shape)} {saved.dtype} is not {tuple(like.shape)} {like.dtype}")
+    """Raises ValueError for what cannot be the state of a stream."""
+    saved = complex_again(saved, like)
+    if saved.dtype != like.dtype or (not saved.is_floating_point() and not saved.is_complex() and (saved < 0).any()):
+        raise ValueError(f"a count below zero, or {saved.dtype} for {like.dtype}")
+    return _shaped(saved, tuple(like.shape))
+
+
+def _shaped(saved: Tensor, shape: tuple[int, ...]) -> Tensor:
+    if tuple(saved.shape) != shape:
+        raise ValueError(f"{tuple(saved.shape)} is not {shape}")
     return saved

@@ -25,7 +25,7 @@ _SURE = 0.3  # correlation, 0 … 1, from which on the sweep is there
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """Samples at 48 kHz."""
+    """Samples at 48 kHz. ``computed``: the devices' buffers as the system states them, and the model's path."""
 
     device: int
     model: int
@@ -98,7 +98,7 @@ def measure(input: str | None, output: str | None, settings: dict[str, Any]) -> 
             probe.through = True
             probe.restart()
             total = _listen(probe)
-            computed = device + core.latency
+            computed = round(streams.device_latency * SAMPLE_RATE) + core.latency
         finally:
             streams.close()
     return RoundTrip(device, total - device, total, computed)

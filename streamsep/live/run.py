@@ -125,4 +125,4 @@ def loopback(input: str | None, output: str | None, settings: dict[str, Any]) ->
     print(f"device  {found.device * milli:7.1f} ms  measured, from output to input")
     print(f"model   {found.model * milli:7.1f} ms  measured, from input to output")
     print(f"total   {found.total * milli:7.1f} ms  measured")
-    print(f"        {found.computed * milli:7.1f} ms  computed: device, frame, render, lookahead, margin, blocks")
+    print(f"        {found.computed * milli:7.1f} ms  computed: stated buffers, frame, render, lookahead, margin")

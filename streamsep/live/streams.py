@@ -143,7 +143,7 @@ class Streams:
                     stream.start()
         except (sound.PortAudioError, ValueError) as error:
             self.close()
-            raise DeviceError(_explain(str(error), self.plan)) from error
+            raise DeviceError(explain(str(error), self.plan)) from error
         self._seen, self._seen_at = (0, 0), time.monotonic()
         self._opened_at = self._seen_at
         self.paused = False
@@ -303,7 +303,7 @@ def _full(device: Device) -> bool:
     return device.name.lower() not in ("pulse", "default", "pipewire") and "ALSA" not in device.host
 
 
-def _explain(text: str, plan: Plan) -> str:
+def explain(text: str, plan: Plan) -> str:
     pair = f"'{plan.input.name}' to '{plan.output.name}'"
     lower = text.lower()
     if "sample rate" in lower:

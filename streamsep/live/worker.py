@@ -29,6 +29,7 @@ _POLL = 0.001  # seconds between two looks at the source: what a result may lose
 _TURN = 0.01  # seconds between two looks of a spare process at whether it is needed
 _BACKLOG = SAMPLE_RATE // 2  # samples behind the input after which catching up is given up
 _PRIME = SAMPLE_RATE // 2  # samples of the past that a new process hears first, so that it does not start deaf
+_CATCH_UP = SAMPLE_RATE  # samples from a start on in which results may be late: the past was heard first
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def _separate(spec: WorkerSpec, stream: Stream, status: Status, needed: Callable
     source = Ring.attach(spec.source, CHANNELS, spec.source_capacity)
     results = Ring.attach(spec.results, WIDTH, spec.results_capacity)
     pace = Pace()
-    live = source.end  # what was heard before is listened to, not heard: it cannot be late
-    position = max(source.begin, live - _PRIME, 0)
+    strict = source.end + _CATCH_UP
+    position = max(source.begin, source.end - _PRIME, 0)
     results.restart(position)
     while needed():
         waiting = source.end - position
@@ -88,8 +89,8 @@ def _separate(spec: WorkerSpec, stream: Stream, status: Status, needed: Callable
             continue
         if waiting > _BACKLOG + _PRIME and results.end < status.get("playhead"):
             stream.reset()
-            live = source.end
-            position = live - _PRIME
+            strict = source.end + _CATCH_UP
+            position = source.end - _PRIME
             results.restart(position)
             status.add("skips")
             continue
@@ -103,7 +104,7 @@ def _separate(spec: WorkerSpec, stream: Stream, status: Status, needed: Callable
         position += count
         sound = np.concatenate([stems[stem] for stem in STEMS])
         if sound.shape[1]:
-            if live <= results.end < status.get("playhead"):
+            if strict <= results.end < status.get("playhead"):
                 status.add("late")
                 pace.late(begun)
             status.add("hurried", int(stream.hurried))

@@ -38,6 +38,11 @@ class GuideProjection(nn.Module):
         return torch.bmm(hidden, self.up).transpose(0, 1).unflatten(0, guide.shape[:-2])
 
 
+def _version(x: Tensor) -> int:
+    """Counts changes in place; tensors made in inference mode do not count, and are not trained."""
+    return -1 if x.is_inference() else x._version
+
+
 class DepthBlock(nn.Module):
     """Pre-norm layer over the places of a frame."""
 
@@ -80,6 +85,7 @@ class DepthTransformer(nn.Module):
         # Acoustic heads are tied to the code vectors through a small matrix: they are many and matter less.
         self.tied_head = nn.Parameter(torch.randn(codec.acoustic_codebooks, width, dim) * 0.08 / dim**0.5)
         self._plans: dict[tuple[int, torch.device], Plan] = {}
+        self._weights: tuple[tuple[object, ...], DepthWeights] | None = None
 
     @property
     def blocks(self) -> list[DepthBlock]:
@@ -127,7 +133,17 @@ class DepthTransformer(nn.Module):
         return DepthHeads(self.norm.weight, self.head, self.tied_head, tied, scale, self.head_bias)
 
     def weights(self) -> DepthWeights:
-        """The weights as the kernels want them: what a place is fed is its own latent, then its neighbour's."""
+        """The weights as the kernels want them: what a place is fed is its own latent, then its neighbour's.
+
+        Gathered once, and again after a weight that is copied here has changed or tensors were replaced.
+        """
+        own, neighbour, tables = self.own, self.neighbour, self.tables.vectors
+        state = (own.data_ptr(), neighbour.data_ptr(), tables.data_ptr(), _version(own), _version(neighbour))
+        if self._weights is None or self._weights[0] != state:
+            self._weights = state, self._gather()
+        return self._weights[1]
+
+    def _gather(self) -> DepthWeights:
         path = (torch.arange(self.codebooks, device=self.own.device) >= self.semantic).long()
         feed = torch.cat((self.own, self.neighbour[path]), dim=-1)
         return DepthWeights(feed, tuple(block.weights() for block in self.blocks), self.heads())

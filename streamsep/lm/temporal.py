@@ -27,6 +27,7 @@ class TemporalBlock(nn.Module):
         self.mlp_norm = RMSNorm(config.dim)
         self.mlp = SwiGLU(config.dim, config.mlp_dim)
         init_block(self, config.layers)
+        self._weights: LayerWeights | None = None
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """x ``[B, T, D]``; cos, sin ``[B or 1, T, head_dim / 2]``. Returns ``[B, T, D]``."""
@@ -43,7 +44,10 @@ class TemporalBlock(nn.Module):
         return state
 
     def weights(self) -> LayerWeights:
-        return layer_weights(self.attention_norm, self.attention, self.mlp_norm, self.mlp)
+        """The layer's parameters, gathered once."""
+        if self._weights is None or self._weights.attention_norm is not self.attention_norm.weight:
+            self._weights = layer_weights(self.attention_norm, self.attention, self.mlp_norm, self.mlp)
+        return self._weights
 
 
 class TemporalTransformer(StreamModule):

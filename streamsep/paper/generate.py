@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from streamsep.lm.sampling import GREEDY, Decoding, choose, uniform
+from kernels.reference.sample import choose, uniform
+from streamsep.lm.sampling import GREEDY, Decoding, counter
 from streamsep.paper.lm import Cache, TrackLM
 
 # What a seed means: the defaults of the authors' speech model.
@@ -64,15 +65,16 @@ def generate(lm: TrackLM, mixture: Tensor, decoding: Decoding = GREEDY, draw: Dr
             continue
         logits = lm.logits(hidden.unsqueeze(2).expand(-1, -1, books, -1))[:, row, column]
         when, which = frame[row, column], stem[row]
-        chosen = choose(logits, decoding, _numbers(draw, when, which, column, decoding))
+        chosen = choose(logits, decoding.temperature, decoding.top_k, _numbers(draw, when, which, column))
         codes[:, when, which, column] = chosen
         fed[:, which, column] = chosen
         means[:, when, which, column] = torch.einsum("bnk,nkc->bnc", logits.softmax(-1), lm.tables[column])
     return Generated(codes, means)
 
 
-def _numbers(draw: Draw | None, frame: Tensor, stem: Tensor, book: Tensor, decoding: Decoding) -> Tensor | None:
+def _numbers(draw: Draw | None, frame: Tensor, stem: Tensor, book: Tensor) -> Tensor | None:
     """Uniform numbers of the song's seed, frame, stem and codebook: where segments overlap they draw the same."""
-    if draw is None or decoding.temperature == 0:
+    if draw is None:
         return None
-    return uniform(draw.seed[:, None], draw.first[:, None] + frame, stem.expand(1, -1), book.expand(1, -1))
+    place = torch.tensor([counter(s, q) for s, q in zip(stem.tolist(), book.tolist(), strict=True)], device=stem.device)
+    return uniform(draw.seed[:, None], draw.first[:, None] + frame, place)

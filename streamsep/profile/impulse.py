@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Sound = NDArray[np.float32]
 
-_SECONDS = 0.6  # of silence around the click
+_SECONDS = 0.4  # of silence around the click
 _PLACES = 8  # where in a frame the click falls: the frame it must wait for is not always as far away
 
 

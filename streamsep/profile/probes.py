@@ -71,7 +71,7 @@ PROBES: tuple[Probe, ...] = (
     Probe("temporal", "history embedding", f"{_NET}.lm", "embed"),
     Probe("temporal", "temporal transformer", f"{_NET}.lm.temporal", "step"),
     Probe("temporal", "temporal layer", f"{_NET}.lm.temporal", "layer_step"),
-    Probe("depth", "depth step", f"{_NET}.lm", "_depth_step"),
+    Probe("depth", "depth kernel", f"{_NET}.lm", "_depth_decode"),
     Probe("decode", "masks", _NET, "_log_masks"),
     Probe("decode", "semantic decoder", f"{_NET}.codec.semantic", "decode"),
     Probe("decode", "fuse", f"{_NET}.fuse", "forward"),

@@ -16,12 +16,14 @@ import streamsep
 from streamsep.audio.blocks import to_stereo
 from streamsep.audio.files import MAX_RATE, MIN_RATE, open_audio
 from streamsep.audio.resample import resample
-from streamsep.config import FRAME, LOOKAHEADS, SAMPLE_RATE
+from streamsep.config import FRAME, LOOKAHEADS, SAMPLE_RATE, STEMS
 from streamsep.data.compose import compose_song
 from streamsep.doctor.environment import environment
-from streamsep.engine.runner import MASK, RENDERS
+from streamsep.engine.runner import CODEC, MASK, RENDERS
 from streamsep.errors import OptionError
 from streamsep.evaluate.timing import FRAME_MS
+from streamsep.lm.order import schedule
+from streamsep.model.net import Net
 from streamsep.profile.floors import read_bandwidth, stage_bytes
 from streamsep.profile.frames import Frames, Sound, measure_frames
 from streamsep.profile.launch import Launch, launch_summary, launches
@@ -101,6 +103,7 @@ def profile(
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": _machine(),
         "latency_ms": round(1_000 * stream.latency / rate, 3),
+        "depth_steps": _depth_steps(separator.net, options.render),
         **frame_report(frames),
         "floors": floors(frames, sizes, read_bandwidth(sum(sizes.values()), options.threads)),
         "start": launch_summary(started) if started else None,
@@ -172,6 +175,13 @@ def _song(options: ProfileOptions) -> tuple[Sound, int]:
     if song.shape[1] * SAMPLE_RATE < FRAME * rate:
         raise OptionError(f"'{options.song}' is shorter than one frame of 40 ms; give a longer song.")
     return to_stereo(song[:2]), rate
+
+
+def _depth_steps(net: Net, render: str) -> int:
+    """How often a frame's codes wait for one another."""
+    codec = net.config.codec
+    codebooks = codec.codebooks if render == CODEC else codec.semantic_codebooks
+    return len(schedule(net.config.lm.order, len(STEMS), codec.semantic_codebooks, codebooks))
 
 
 def _machine() -> dict[str, Any]:

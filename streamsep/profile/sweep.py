@@ -18,7 +18,7 @@ from streamsep.evaluate.scores import Row, SongScorer, SongScores, total_summary
 from streamsep.evaluate.songs import SongFolder, load_song
 from streamsep.profile.impulse import Sound, impulse_latency
 
-_BLOCK = 16  # samples a push while the latency is measured: a third of a millisecond
+_BLOCK = 24  # samples a push while the latency is measured: half a millisecond
 Times = list[float]
 
 

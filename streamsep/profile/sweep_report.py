@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _COLORS = ("#3b6ea5", "#c2703d", "#4d8a5c", "#8a5a9e")
 _PANELS = ("mean", *STEMS)
+_LOWEST = -6.0  # dB: what is worse stands here, pointing down, so that it does not flatten all others
 
 
 def print_sweep(console: Console, report: dict[str, Any]) -> None:
@@ -65,7 +66,8 @@ def draw_sweep(path: Path, report: dict[str, Any]) -> None:
     panels[0].set_ylabel("improvement of SI-SDR over the mixture / dB")
     figure.supxlabel("from sound to stem: own latency (by impulse) and computing / ms", fontsize=10)
     figure.suptitle(
-        f"What waiting brings: {len(report['songs'])} songs; the numbers are frames of lookahead",
+        f"What waiting brings: {len(report['songs'])} songs; numbers are frames of lookahead, "
+        f"▼ is {_LOWEST:.0f} dB or worse",
         x=0.01,
         ha="left",
         fontsize=12.5,
@@ -81,8 +83,8 @@ def draw_sweep(path: Path, report: dict[str, Any]) -> None:
 def _line(axes: Axes, points: list[dict[str, Any]], stem: str, color: str, label: str) -> None:
     known = [point for point in points if point.get("improvement", {}).get(stem) is not None]
     x = [point["total_ms"] for point in known]
-    y = [point["improvement"][stem] for point in known]
-    axes.plot(x, y, marker="o", markersize=4.5, color=color, label=label)
+    y = [max(_LOWEST, point["improvement"][stem]) for point in known]
+    axes.plot(x, y, marker="v" if y and max(y) == _LOWEST else "o", markersize=4.5, color=color, label=label)
     for point, at, height in zip(known, x, y, strict=True):
         place = (0, 6)
         axes.annotate(str(point["lookahead"]), (at, height), place, textcoords="offset points", ha="center", fontsize=8)

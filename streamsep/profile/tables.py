@@ -44,9 +44,8 @@ def _print_stages(console: Console, report: dict[str, Any]) -> None:
         cells = [f"{report['heard_to_stem'][name]:.2f}" for name in _QUANTILES]
         table.add_row("heard to stem", *cells, "", "", "")
     console.print(table)
-    if steps := report["parts"].get("depth step"):
-        each = steps["ms"] / steps["calls"]
-        console.print(f"depth: {steps['calls']:.0f} steps a frame of {each:.2f} ms each (mean)", style="dim")
+    steps, depth = report["depth_steps"], report["stages"]["depth"]["p50"]
+    console.print(f"depth: {steps} dependent steps a frame, {depth / steps:.2f} ms each (of the median)", style="dim")
     console.print(
         f"Real-time factor {report['real_time_factor']:.3f}, {report['late_frames']} frames above 40 ms. The model's "
         f"own latency is {report['latency_ms']:.1f} ms. Floor: the stage's weights read once at "

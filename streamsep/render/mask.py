@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from kernels.reference.mask_render import mask_render
 from streamsep.codec.stft import ISTFT
 from streamsep.condition.bands import band_of_bin
-from streamsep.condition.features import mid_side
 from streamsep.streaming import State, StreamModule
 
 
@@ -46,6 +46,5 @@ class MaskRenderer(StreamModule):
         Returns:
             [B, S, 2 channels, 1920] left/right.
         """
-        stems = to_bins(masks) * spectrum.unsqueeze(1)
-        wave = self.istft.step(stems, state.child("istft"), active)
-        return mid_side(wave, 2)
+        tail = state.child("istft")["tail"]
+        return mask_render(masks, spectrum, band_of_bin(masks.device), self.istft.window, tail, active)

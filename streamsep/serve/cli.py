@@ -28,7 +28,7 @@ def serve(
         bool, typer.Option("--exact", help="Compute each session alone: the bits of `separate`, for fewer sessions.")
     ] = False,
     no_fallback: Annotated[
-        bool, typer.Option("--no-fallback", help="Never let the guide head alone separate a live frame that is late.")
+        bool, typer.Option("--no-fallback", help="Never give a late live frame less than the whole model.")
     ] = False,
     token_file: Annotated[
         Path | None,

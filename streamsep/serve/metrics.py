@@ -24,7 +24,7 @@ class Metrics:
         self.queue = Gauge("streamsep_queue_seconds", "Sound that the model has not answered", registry=registry)
         self.outbox = Gauge("streamsep_outbox_seconds", "Stems that wait to be sent", registry=registry)
         self.late = Counter("streamsep_late_frames", "Live frames later than 80 ms after their time", registry=registry)
-        self.fallbacks = Counter("streamsep_fallbacks", "Live frames by the guide head alone", registry=registry)
+        self.fallbacks = Counter("streamsep_fallbacks", "Live frames given less for want of time", registry=registry)
         self.dropped = Counter("streamsep_dropped_seconds", "Stems dropped for slow readers", registry=registry)
         self.bytes = Counter("streamsep_bytes", "Bytes of messages", ["direction"], registry=registry)
         self.messages = Counter("streamsep_messages", "Messages", ["direction"], registry=registry)

@@ -1,4 +1,4 @@
-"""All sessions of an engine and the steps they share. Knows voices and batches; knows no processes and no sockets."""
+"""All sessions of an engine: commands in, events out. Knows voices; who computes what and when is the engine's."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ from typing import Any
 import numpy as np
 
 from streamsep.config import FRAME
-from streamsep.engine.batch import Batch, Sound
+from streamsep.engine.batch import Batch
+from streamsep.engine.deadlines import Limits
+from streamsep.engine.levels import Level
 from streamsep.engine.runner import MASK
+from streamsep.engine.scheduler import Scheduler as Engine
 from streamsep.engine.separator import Separator
 from streamsep.serve.traffic import Change, Event, Failed, Round, Spec
-from streamsep.serve.voice import Voice
+from streamsep.serve.voice import PATIENCE, Voice
 
 _WARM, _MEASURED = 25, 15  # frames
 
 
 class Scheduler:
-    """``slots`` sessions at most. ``command`` takes what the server asks, ``round`` computes what is due.
-
-    Every session that has a frame ready takes part in the next step, so that steps fill up by themselves as soon as
-    there is more to do than one by one.
-    """
+    """``slots`` sessions at most. ``command`` takes what the server asks, ``round`` computes what is due."""
 
     def __init__(self, separator: Separator, slots: int, exact: bool = False, hurry: bool = True) -> None:
-        self._separator, self._slots, self._exact, self._hurry = separator, slots, exact, hurry
+        limits = Limits(patience=PATIENCE) if hurry else None
+        self._engine = Engine(separator.net, slots, separator.decode, exact, limits)
         self._voices: dict[str, Voice] = {}
-        self._places: dict[str, int] = {}
-        # By render. The usual one is made and warm before anybody comes, the other when first asked for.
-        self._batches = {MASK: Batch(separator.net, slots, MASK, separator.decode, exact=exact)}
-        _taken(self._batches[MASK], 1, 1)
+        self._engine.prepare(MASK)  # the usual render's places are there before anybody comes
         self._told: dict[str, list[Event]] = {}
 
     def command(self, name: str, session: str, *values: Any) -> None:
@@ -42,49 +39,28 @@ class Scheduler:
                 self._close(session)
             elif session in self._voices:
                 self._ask(self._voices[session], name, *values)
-                self._renew(session)
         except Exception as error:  # a session must not end the others
             self._fail(session, error)
 
     def busy(self) -> bool:
         """Whether there is something to compute or to tell."""
-        return bool(self._told) or any(voice.due() or voice.waiting() for voice in self._voices.values())
+        return bool(self._told) or self._engine.due() or any(voice.waiting() for voice in self._voices.values())
 
     def round(self) -> Round:
         """One step of every session that has a tick due."""
-        started = time.monotonic()
-        due = {session: voice for session, voice in self._voices.items() if voice.due()}
-        out = Round(batch=len(due))
-        for render in {voice.spec.render for voice in due.values()}:
-            self._step({s: voice for s, voice in due.items() if voice.spec.render == render}, started)
-        out.seconds = time.monotonic() - started
-        for session in due:
-            if voice := self._voices.get(session):
-                out.late[session], out.fallbacks[session] = voice.late, voice.fallbacks
+        tick = self._engine.tick()
+        out = Round(tick.seconds, len(tick.levels))
+        for session, level in tick.levels.items():
+            voice = self._voices[session]
+            voice.fallbacks += level > Level.FULL
+            out.late[session], out.fallbacks[session] = voice.late, voice.fallbacks
+        for session, error in tick.failed.items():
+            self._fail(session, error)
         for session, voice in self._voices.items():
             if events := voice.events():
                 self._told.setdefault(session, []).extend(events)
         out.events, self._told = self._told, {}
         return out
-
-    def _step(self, voices: dict[str, Voice], now: float) -> None:
-        batch = self._batches[next(iter(voices.values())).spec.render]
-        blocks: dict[int, Sound] = {}
-        hurried: set[int] = set()
-        for session, voice in voices.items():
-            slot = self._places[session]
-            if self._hurry and voice.hurried(now):
-                hurried.add(slot)
-                voice.fallbacks += 1
-            blocks[slot] = voice.next()
-        stems = batch.tick(blocks, hurried)
-        done = time.monotonic()
-        for session, voice in voices.items():
-            try:
-                voice.give(stems[self._places[session]], done)
-                self._renew(session)
-            except Exception as error:
-                self._fail(session, error)
 
     def _ask(self, voice: Voice, name: str, *values: Any) -> None:
         now = time.monotonic()
@@ -103,25 +79,14 @@ class Scheduler:
             raise ValueError(f"unknown command {name}")
 
     def _open(self, session: str, spec: Spec) -> None:
-        if spec.render not in self._batches:
-            separator = self._separator
-            self._batches[spec.render] = Batch(
-                separator.net, self._slots, spec.render, separator.decode, exact=self._exact
-            )
-        self._places[session] = self._batches[spec.render].open(spec.lookahead)
-        self._voices[session] = Voice(spec, time.monotonic())
+        voice = Voice(spec, time.monotonic())
+        self._engine.join(session, voice, spec.render)
+        self._voices[session] = voice
 
     def _close(self, session: str) -> None:
-        voice = self._voices.pop(session, None)
-        if voice is not None:
-            self._batches[voice.spec.render].close(self._places.pop(session))
+        self._voices.pop(session, None)
+        self._engine.leave(session)
         self._told.pop(session, None)
-
-    def _renew(self, session: str) -> None:
-        voice = self._voices[session]
-        if voice.renew:
-            self._batches[voice.spec.render].reset(self._places[session], voice.lookahead)
-            voice.renew = False
 
     def _fail(self, session: str, error: Exception) -> None:
         self._close(session)

@@ -25,7 +25,6 @@ from streamsep.serve.traffic import Change, Changed, Event, Flushed, Marked, Sou
 Sound = NDArray[np.float32]
 FADE = 0.02  # seconds from one lookahead to the next
 PATIENCE = 0.08  # seconds after its time at which a live frame counts as late
-HURRY = 0.2  # seconds after its time at which a live frame is separated by the guide head alone
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class _Turn:
 
 
 class Voice:
-    """``renew``: the slot must forget its stream before the next tick; the driver resets it and clears this."""
+    """``renew``: the slot must forget its stream before the next tick; the scheduler resets it and clears this."""
 
     def __init__(self, spec: Spec, now: float) -> None:
         self.spec = spec
@@ -117,9 +116,13 @@ class Voice:
             self._finish()
         self._feed()
 
-    def hurried(self, now: float) -> bool:
-        """Whether the frame that is due is so late that half the work must do."""
-        return self.spec.live and now - self._due_time() > HURRY
+    @property
+    def live(self) -> bool:
+        return self.spec.live
+
+    def behind(self, now: float) -> float:
+        """Seconds since the frame that is ready was due."""
+        return now - self._due_time()
 
     def waiting(self) -> bool:
         """Whether there is something to tell."""

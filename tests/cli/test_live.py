@@ -22,6 +22,9 @@ from tests.cli.conftest import Run
         (("--margin", "-1"), "a margin of -1"),
         (("--threads", "0"), "--threads 0"),
         (("--seconds", "0"), "--seconds 0"),
+        (("--osc", "nine"), "--osc 'nine' is no port"),
+        (("--midi", "box", "--midi-cc", "fader/vocals"), "--midi-cc 'fader/vocals' is none"),
+        (("--midi", "box", "--midi-cc", "fader/piano=3"), "there is no control 'fader/piano'"),
     ],
 )
 def test_options_that_make_no_sense(run: Run, arguments: tuple[str, ...], said: str) -> None:

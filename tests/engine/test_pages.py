@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,10 +144,17 @@ def test_what_cannot_be_resumed_is_said(separator: Separator, tmp_path: Path) ->
     missing = dict(parked.tensors)
     missing.popitem()
     narrow = parked.tensors | {name: x[..., :1] for name, x in parked.tensors.items() if name.endswith("keys")}
-    for tensors in (missing, narrow):
+    past = {name: x - 1 for name, x in parked.tensors.items() if name.endswith("temporal.position")}
+    hops = {"heard": torch.zeros(9, 2, 480), "masks": torch.zeros(4, 4, 2, 1)}
+    for tensors in (missing, narrow, parked.tensors | past, *(parked.tensors | {name: hops[name]} for name in hops)):
         with pytest.raises(ParkedError, match="damaged"):
             batch.load(Parked(parked.facts, tensors))
         assert batch.taken == 0
+    with pytest.raises(ParkedError, match="no lookahead 7"):
+        batch.load(Parked(replace(parked.facts, lookahead=7), parked.tensors))
+    with pytest.raises(ValueError):
+        batch.open(7)
+    assert batch.taken == 0 and batch.load(parked) == slot  # nothing was lost on the way
     file = tmp_path / "parked.safetensors"
     parked.to_file(file)
     file.write_bytes(file.read_bytes()[:-100])

@@ -85,7 +85,7 @@ def delay_of(heard: Sound, song: Sound) -> int:
     return peak if peak < heard.shape[1] else peak - size
 
 
-def aligned(heard: Sound, song: Sound, slack: int = 24_000) -> Sound:
+def aligned(heard: Sound, song: Sound, slack: int = 4_800) -> Sound:
     """``heard`` moved onto ``song``, second by second.
 
     A server that loses a block on a busy machine moves what follows: by up to ``slack`` samples.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from streamsep.errors import DeviceError
 from streamsep.live.devices import Device, find_device, parse_channels
-from streamsep.live.streams import DeviceOptions, plan
+from streamsep.live.streams import DeviceOptions, explain, plan
 
 
 def device(index: int, name: str, host: str = "ALSA", inputs: int = 2, outputs: int = 2, **more: object) -> Device:
@@ -74,3 +77,33 @@ def test_two_devices_are_two_clocks_and_jack_is_one() -> None:
     assert not plan(DeviceOptions("pulse", "pulse"), DEVICES).duplex
     with pytest.raises(DeviceError, match="384000 Hz"):
         plan(DeviceOptions("fast"), (*DEVICES, device(5, "fast", rate=384_000)))
+
+
+def test_without_portaudio_the_package_is_named() -> None:
+    """In a process of its own, where the library is not found."""
+    program = (
+        "import ctypes.util; ctypes.util.find_library = lambda name: None\n"
+        "from streamsep.cli import main; main(['devices'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert "PortAudio is not installed" in done.stderr and "libportaudio2" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Error opening Stream: Device unavailable [PaErrorCode -9985]", "a device is busy or gone"),
+        ("Error opening InputStream: Invalid sample rate [PaErrorCode -9997]", "do not run at 44100 and 48000 Hz"),
+        (
+            "Error opening Stream: Unanticipated host error [PaErrorCode -9999]: Permission denied",
+            "allow the microphone",
+        ),
+        ("Error opening Stream: Invalid number of channels [PaErrorCode -9998]", "do not have these channels"),
+        ("Error opening Stream: something else", "cannot be opened: Error opening Stream: something else"),
+    ],
+)
+def test_why_a_device_does_not_open(text: str, said: str) -> None:
+    line = explain(text, plan(DeviceOptions("usb", "HDMI 1"), DEVICES))
+    assert said in line and "'USB Audio CODEC'" in line and "\n" not in line

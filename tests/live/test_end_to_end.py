@@ -62,19 +62,8 @@ def test_the_loudspeaker_gives_the_song_and_then_the_song_without_its_singer(
 ) -> None:
     from pythonosc.udp_client import SimpleUDPClient
 
-    options = (
-        "--preset",
-        "all",
-        "--model",
-        str(model),
-        "--decode",
-        "guide",
-        "--margin",
-        "500",
-        "--osc",
-        str(port),
-        "--no-spare",
-    )
+    quick = ("--model", str(model), "--decode", "guide", "--margin", "1000", "--no-spare")
+    options = ("--preset", "all", "--osc", str(port), *quick)
     with live(server, tmp_path, *options) as show:
         whole = aligned(server.perform(song.mixture, tmp_path), song.mixture)
         assert good(residuals(whole, song.mixture), song.mixture), show.said

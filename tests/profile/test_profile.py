@@ -29,6 +29,8 @@ def test_stages_add_up_to_the_frame(report: Path) -> None:
     assert sum(stage["share"] for stage in found["stages"].values()) == pytest.approx(1, abs=0.001)
     assert found["parts"]["push"]["calls"] == 1
     assert found["latency_ms"] == 60
+    assert found["depth_steps"] == 3 + 4 - 1  # codebooks of the small model and stems, in wavefront order
+    assert found["parts"]["depth kernel"]["calls"] == 1
 
 
 def test_a_fresh_process_tells_its_phases_and_memory(report: Path) -> None:

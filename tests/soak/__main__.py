@@ -1,5 +1,7 @@
 """``python -m tests.soak NAME …``: long runs, one module of this folder a name. Knows names; knows no run.
 
+python -m tests.soak engine long --frames 1000000
+python -m tests.soak engine pages --operations 100000
 python -m tests.soak serve isolation --minutes 10
 python -m tests.soak serve fuzz --messages 100000
 python -m tests.soak live callbacks --block 256

@@ -85,12 +85,12 @@ def main(
       python -m tests.bench.peers --only streamsep,HS,Open --rounds 5 --json
     """
     peers = [peer for peer in PEERS if only is None or peer.name.lower().startswith(_names(only))]
-    errors = Console(stderr=True, highlight=False, quiet=as_json)
+    errors = Console(stderr=True, highlight=False, log_path=False)
     found = environment()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "song.npy"
         np.save(path, _sound(song))
-        result = race(peers, path, threads, rounds, seconds, budget, errors.print)
+        result = race(peers, path, threads, rounds, seconds, budget, errors.log)
     report = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "processor": found["cpu"]["name"],

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import torch
 
 import streamsep
-from streamsep.config import FRAME, SAMPLE_RATE
+from streamsep.config import FRAME, PREDICTIVE_HOP, SAMPLE_RATE
 from streamsep.engine.stream import Stream
 from tests.bench.peers.peer import Built, Live, Sound, parameters
 
@@ -24,7 +22,9 @@ class Ours:
 def build(lookahead: float) -> Built:
     separator = streamsep.load(threads=torch.get_num_threads())
     net = separator.net
-    make = lambda: Ours(separator.stream(SAMPLE_RATE, 2, int(lookahead)))  # noqa: E731
+
+    def make() -> Live:
+        return Ours(separator.stream(SAMPLE_RATE, 2, int(lookahead)))
 
     def counted() -> None:
         """Plain torch: the counter does not see into compiled kernels."""
@@ -32,7 +32,12 @@ def build(lookahead: float) -> Built:
         make().push(np.zeros((2, FRAME), np.float32))
         net.select_kernels("cpu")
 
-    # The counter's step leaves the compiled kernels as they were.
-    used = [net.lm, net.trunk, net.pool, net.fuse, net.codec.semantic.decoder]
-    count = sum(parameters(cast(torch.nn.Module, part)) for part in used)
-    return Built(cast("type[Live]", make), FRAME if lookahead >= 0 else FRAME // 4, count, False, counted, FRAME)
+    used: list[torch.nn.Module] = [net.lm, net.trunk, net.pool, net.fuse, net.codec.semantic.decoder]
+    return Built(
+        make=make,
+        block=FRAME if lookahead >= 0 else PREDICTIVE_HOP,
+        parameters=sum(parameters(part) for part in used),
+        aligned=False,
+        counted=counted,
+        counted_samples=FRAME,
+    )

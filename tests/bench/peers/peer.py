@@ -55,11 +55,11 @@ class Peer:
 
 _RANDOM = "random"
 PEERS: tuple[Peer, ...] = (
-    Peer("streamsep, lookahead 0", "ours", "", 48_000, 2, 4, "shipped", "frames of 40 ms", (("lookahead", 0),)),
-    Peer("streamsep, lookahead -1", "ours", "", 48_000, 2, 4, "shipped", "hops of 10 ms", (("lookahead", -1),)),
+    Peer("streamsep 60 ms", "ours", "", 48_000, 2, 4, "shipped", "lookahead 0, frames of 40 ms", (("lookahead", 0),)),
+    Peer("streamsep 20 ms", "ours", "", 48_000, 2, 4, "shipped", "lookahead -1, hops of 10 ms", (("lookahead", -1),)),
     Peer("HS-TasNet", "hs_tasnet_peer", "hs-tasnet", 44_100, 2, 4, _RANDOM, "its streaming function"),
     Peer(
-        "HTDemucs, same delay",
+        "HTDemucs 60 ms",
         "demucs_peer",
         "demucs",
         44_100,
@@ -70,7 +70,7 @@ PEERS: tuple[Peer, ...] = (
         (("window", 1.0), ("hop", 0.04), ("margin", 0.02)),
     ),
     Peer(
-        "HTDemucs, its segment",
+        "HTDemucs segment",
         "demucs_peer",
         "demucs",
         44_100,
@@ -81,7 +81,7 @@ PEERS: tuple[Peer, ...] = (
         (("window", 7.8), ("hop", 5.85), ("margin", 0.975)),
     ),
     Peer(
-        "Open-Unmix, same delay",
+        "Open-Unmix 60 ms",
         "openunmix_peer",
         "openunmix",
         44_100,
@@ -92,7 +92,7 @@ PEERS: tuple[Peer, ...] = (
         (("window", 1.0), ("hop", 0.04), ("margin", 0.02)),
     ),
     Peer(
-        "BS-RoFormer, same delay",
+        "BS-RoFormer 60 ms",
         "bs_roformer_peer",
         "BS-RoFormer",
         44_100,

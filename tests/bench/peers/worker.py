@@ -81,13 +81,13 @@ class Runner:
         return {"seconds": done / rate, "times": times, "waited": waited}
 
     def click(self) -> int:
-        """Samples from a click in to the same click out, at most, of eight places in a block."""
+        """Samples from a click in to the same click out, at most, of four places in a block."""
         import numpy as np
 
         block, longest = self.built.block, 0
-        count = -(-self.peer.rate // block)  # blocks of a second
-        for number in range(8):
-            place = count // 2 * block + number * block // 8
+        count = -(-self.peer.rate // (2 * block))  # blocks of half a second
+        for number in range(4):
+            place = count // 2 * block + number * block // 4
             sound = np.zeros((self.peer.channels, count * block), np.float32)
             sound[:, place] = 0.5
             live, parts, when, given = self.built.make(), [], [], 0

@@ -1,0 +1,25 @@
+"""Everything that happens once, before the first sound: compiled kernels are loaded, or made and kept on disk.
+
+Knows which ways a frame can take; a frame of silence goes each of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamsep.config import FRAME, SAMPLE_RATE
+from streamsep.engine.batch import Batch
+from streamsep.engine.levels import Level
+from streamsep.engine.runner import Settings
+from streamsep.engine.stream import Stream
+from streamsep.model.net import Net
+
+
+def warm_up(net: Net, render: str, decode: str) -> None:
+    """After this no step of ``net`` compiles anything: alone, or in a batch with masked neighbours."""
+    silence = np.zeros((2, FRAME), np.float32)
+    Stream(net, Settings(render, (decode,)), SAMPLE_RATE, 2).push(silence)
+    batch = Batch(net, 3, render, decode)
+    slots = [batch.open(0) for _ in range(3)]
+    for level in Level:
+        batch.tick({slots[0]: silence, slots[2]: silence}, level)

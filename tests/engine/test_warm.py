@@ -1,0 +1,57 @@
+"""A loaded model is ready: nothing is compiled at the first sound, no thread is started; the disk keeps the code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CODE = """
+import json, sys
+import numpy as np, psutil, torch
+from numba.core import event
+from threadpoolctl import threadpool_info
+
+with event.install_recorder("numba:compile") as loading:
+    from streamsep.engine.separator import load
+    from streamsep.serve.scheduler import measure
+
+    separators = [load(sys.argv[1], render=render, threads=int(sys.argv[2])) for render in ("mask", "codec")]
+before = psutil.Process().num_threads()
+with event.install_recorder("numba:compile") as running:
+    for separator in separators:
+        for lookahead in (-1, 0, 2):
+            stream = separator.stream(44_100, 1, lookahead)
+            for _ in range(4):
+                stream.push(np.zeros((1, 4_000), np.float32))
+    measure(separators[0], 4, False)
+print(json.dumps({
+    "loading": len(loading.buffer), "running": len(running.buffer),
+    "threads": psutil.Process().num_threads() - before, "torch": torch.get_num_threads(),
+    "blas": [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"],
+}))
+"""
+
+
+def fresh(model: Path, threads: int) -> dict[str, int]:
+    """What a new process tells of itself."""
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        env.pop(name, None)
+    command = [sys.executable, "-c", CODE, str(model), str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_a_loaded_model_is_ready(model: Path) -> None:
+    first = fresh(model, 1)  # may have to compile, and keeps what it made
+    assert first["running"] == 0
+    again = fresh(model, 1)
+    assert again["loading"] == again["running"] == 0
+    for told in (first, again):
+        assert told["threads"] == 0 and told["torch"] == 1 and set(told["blas"]) <= {1}
