@@ -48,7 +48,7 @@ class SongScores:
     leak: dict[Row, dict[str, Values]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, to three places; None stands for what is no number."""
+        """JSON-ready and exact, so that a resumed run says the same; None stands for what is no number."""
         rows = [{**_head(row), "sdr": _listed(self.sdr[row]), "leak": _listed(self.leak[row])} for row in self.sdr]
         return {"song": self.name, "seconds": self.seconds, "rows": rows}
 
@@ -124,10 +124,7 @@ def total_summary(songs: Sequence[SongScores]) -> list[dict[str, Any]]:
 
 
 def _listed(values: Mapping[str, Values]) -> dict[str, list[float | None]]:
-    return {
-        stem: [round(value, 3) if np.isfinite(value) else None for value in found.tolist()]
-        for stem, found in values.items()
-    }
+    return {stem: [value if np.isfinite(value) else None for value in found.tolist()] for stem, found in values.items()}
 
 
 def _head(row: Row) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def train(peer: Peer, dataset: MixingDataset, seconds: float, path: Path, say: S
         steps += 1
         if time.monotonic() - said > 30:
             said = time.monotonic()
-            say(f"{peer.name}: step {steps}, {now / 60:.1f} of {seconds / 60:.1f} min, loss {float(loss):.5f}")
+            say(f"{peer.name}: step {steps}, {now / 60:.1f} of {seconds / 60:.1f} min, loss {float(loss.detach()):.5f}")
     state = {"net": peer.net.state_dict(), "optimizer": optimizer.state_dict(), "seconds": now, "steps": steps}
     torch.save(state, path)
     say(f"{peer.name}: {steps} steps in {now / 60:.1f} min")

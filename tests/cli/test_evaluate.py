@@ -32,6 +32,7 @@ def quarters(mixture: np.ndarray, rate: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_report_is_whole_and_resumes(run: Run, tmp_path: Path) -> None:
     write_songs(tmp_path / "songs")
     out = tmp_path / "report"
