@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import soundfile
+import torch
 
 from tests.sounds import tune
+
+# Triton's kernels run on the CPU, interpreted, where there is no GPU; that must be said before anything imports Triton.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 Song = Callable[..., Path]
 

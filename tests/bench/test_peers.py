@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,13 @@ import torch
 from tests.bench.peers.peer import PEERS, Chunked
 from tests.bench.peers.race import race
 from tests.bench.peers.worker import Runner
+
+
+@pytest.fixture(autouse=True)
+def gradients_again() -> Iterator[None]:
+    """A peer's process switches them off, for good."""
+    yield
+    torch.set_grad_enabled(True)
 
 
 @pytest.mark.parametrize("blocks", [[40], [7, 55, 13], [1]])

@@ -22,6 +22,7 @@ from tests.serve.running import Running
 from tests.sounds import tune
 
 RATE, SECONDS = 48_000, 3.0
+MISSING = sound_server.missing(sound_server.PULSE)
 
 
 def test_faders_as_people_write_them() -> None:
@@ -66,13 +67,13 @@ def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sound_server.missing() is not None, reason=sound_server.missing() or "")
+@pytest.mark.skipif(MISSING is not None, reason=MISSING or "")
 def test_line_in_comes_out_of_the_loudspeaker_as_the_faders_say(server: Running, model: Path, tmp_path: Path) -> None:
     song = tune(SECONDS, RATE)
     path = tmp_path / "song.wav"
     soundfile.write(path, np.tile(song, 20).T, RATE)
     with ExitStack() as stack:
-        env = stack.enter_context(sound_server.pulse())
+        env = stack.enter_context(sound_server.pulse()).env
         start = {"env": env, "stderr": subprocess.PIPE}
         stack.enter_context(ended(subprocess.Popen(["paplay", "--device=linein", str(path)], **start)))
         record = ["parec", "--device=speakers.monitor", "--raw", "--format=float32le", f"--rate={RATE}", "--channels=2"]

@@ -28,7 +28,7 @@ with event.install_recorder("numba:compile") as running:
             stream = separator.stream(44_100, 1, lookahead)
             for _ in range(4):
                 stream.push(np.zeros((1, 4_000), np.float32))
-    measure(separators[0], 4, False)
+    measure(separators[0], 4, False, 1.0)
 print(json.dumps({
     "loading": len(loading.buffer), "running": len(running.buffer),
     "threads": psutil.Process().num_threads() - before, "torch": torch.get_num_threads(),
