@@ -17,7 +17,9 @@ _LOST = 0.5  # seconds of error after which the count has jumped and is followed
 MAX_CORRECTION = 500e-6  # 0.87 cents
 _PROPORTIONAL = 1e-6  # correction per sample of distance
 _INTEGRAL = _PROPORTIONAL**2 * SAMPLE_RATE / 4  # per sample and second: critically damped
-_WAKE = 192.0  # samples of distance, 4 ms, that prove two clocks
+_WAKE = 192.0  # samples of steady distance, 4 ms, that prove two clocks
+_STEADY = 20.0  # seconds over which that is averaged: a sound server's callbacks wander by as much within seconds
+_ALARM = 960.0  # samples of distance that are too many, proof or not
 _SLOW = 2.0  # seconds over which the distance is averaged
 _LISTEN = 15.0  # seconds until the distance is the one to keep: sound servers take their time to settle
 
@@ -68,7 +70,7 @@ class Servo:
     def restart(self) -> None:
         """After a jump of the playhead. What was learnt of the clocks stays."""
         self._began: float | None = None
-        self._time = self._kept = self.distance = 0.0
+        self._time = self._kept = self._steady = self.distance = 0.0
 
     def update(self, now: float, distance: float) -> float:
         if self._began is None:
@@ -79,8 +81,9 @@ class Servo:
         if now - self._began < _LISTEN:
             return self.correction
         if self._kept == 0:
-            self._kept, self.distance = self.distance, 0.0
-        self._awake = self._awake or abs(self.distance) > _WAKE
+            self._kept, self.distance, error = self.distance, 0.0, 0.0
+        self._steady += (error - self._steady) * -math.expm1(-passed / _STEADY)
+        self._awake = self._awake or abs(self._steady) > _WAKE or abs(self.distance) > _ALARM
         if self._awake:
             wanted = _PROPORTIONAL * self.distance + self._integral
             self.correction = max(-MAX_CORRECTION, min(MAX_CORRECTION, wanted))

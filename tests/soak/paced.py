@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+import streamsep
 from streamsep.live.core import Core, Format, ModelOptions
 from streamsep.live.gains import Gains
+from streamsep.live.mixer import FADE
 from streamsep.live.priority import audio_thread
 from streamsep.live.watch import Watch
 
@@ -28,7 +30,7 @@ class Counted:
 
     callbacks: int = 0
     overdue: int = 0  # callbacks that ended after the next one was due
-    clicks: int = 0  # steps larger than any of the song
+    clicks: int = 0  # steps larger than any of the song, with or without its singer
     longest: float = 0.0
     late: int = 0
     hurried: int = 0
@@ -42,13 +44,29 @@ class Counted:
     said: list[str] = field(default_factory=list)
 
 
+def largest_step(song: Sound, model: str) -> float:
+    """The largest step from sample to sample that is no click: the song's, or that of the song without its singer, and
+    what a fade between the two adds."""
+    vocals = streamsep.load(model).separate(song, RATE)["vocals"]
+    round_ = [np.concatenate([sound, sound[:, :1]], axis=1) for sound in (song, song - vocals)]
+    steps = max(float(np.abs(np.diff(sound)).max()) for sound in round_)
+    return 1.001 * steps + float(np.abs(vocals).max()) / FADE
+
+
 def run(
-    core: Core, song: Sound, block: int, count: int, during: Callable[[float], None] = lambda seconds: None
+    core: Core,
+    song: Sound,
+    largest: float,
+    block: int,
+    count: int,
+    during: Callable[[float], None] = lambda seconds: None,
 ) -> Counted:
-    """``count`` callbacks with ``song`` [2, n] over and over. ``during`` is called now and then, with the time."""
+    """``count`` callbacks with ``song`` [2, n] over and over; steps above ``largest`` are clicks. ``during`` is called
+    now and then, with the time.
+    """
     core.open(Format(block=block))
     counted, settle = Counted(), round(_SETTLE * RATE / block)
-    thread = threading.Thread(target=_callbacks, args=(core, song, block, count + settle, settle, counted))
+    thread = threading.Thread(target=_callbacks, args=(core, song, largest, block, count + settle, settle, counted))
     watch = Watch(core)
     thread.start()
     begun, first = time.monotonic(), None
@@ -81,9 +99,8 @@ def _numbers(core: Core) -> dict[str, float]:
     }
 
 
-def _callbacks(core: Core, song: Sound, block: int, count: int, settle: int, counted: Counted) -> None:
+def _callbacks(core: Core, song: Sound, largest: float, block: int, count: int, settle: int, counted: Counted) -> None:
     audio_thread()
-    largest = float(np.abs(np.diff(song)).max()) * 1.001
     whole = np.concatenate([song, song[:, :block]], axis=1).T
     last = np.zeros((1, 2), np.float32)
     begun = time.perf_counter()
