@@ -20,6 +20,7 @@ from tests.serve.running import Running, running
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(chrome.missing() is not None, reason=chrome.missing() or ""),
 ]
 

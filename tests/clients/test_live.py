@@ -67,6 +67,7 @@ def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(MISSING is not None, reason=MISSING or "")
 def test_line_in_comes_out_of_the_loudspeaker_as_the_faders_say(server: Running, model: Path, tmp_path: Path) -> None:
     song = tune(SECONDS, RATE)

@@ -23,7 +23,7 @@ from tests.live.stage import Sound, aligned, gain_of, level, live, residuals, wi
 SECONDS = 8.0
 LOUD = -45.0  # dB: a second below it says nothing about a bridge of 16 bits
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 
 
 def _server(kind: str) -> AbstractContextManager[Server]:

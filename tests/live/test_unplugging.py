@@ -10,7 +10,7 @@ from tests.live import sound_server
 from tests.live.sound_server import JACK, PULSE, Pulse, wait_for
 from tests.live.stage import Show, live
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 OPTIONS = ("--preset", "all", "--margin", "500", "--no-spare")
 
 
