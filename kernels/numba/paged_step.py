@@ -1,6 +1,6 @@
 """One layer of a sliding-window transformer over pages, on the CPU. Contract: `kernels.reference.paged_step`.
 
-The sums run in the order of `kernels.numba.temporal_step`, so that a stream has the same bits in pages and in a ring.
+The order of the sums does not depend on the length of a page: a stream has the same bits in pages and in a ring.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kernels.numba.compile import jit
 from kernels.numba.linear import add_linear
-from kernels.numba.parts import array, mlp_rows, norm_rows
+from kernels.numba.parts import array, mlp_rows, norm_rows, rotate
 from kernels.reference.layer import LayerWeights
 
 
@@ -30,11 +30,26 @@ def paged_step(
     active: Tensor | None = None,
 ) -> Tensor:
     """As :func:`kernels.reference.paged_step`; float32 CPU tensors only, no gradients, else TypeError."""
+    return step(layer, x, k_pages, v_pages, array(table), position, cos, sin, active)
+
+
+def step(
+    layer: LayerWeights,
+    x: Tensor,
+    k_pages: Tensor,
+    v_pages: Tensor,
+    table: Any,
+    position: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    active: Tensor | None,
+) -> Tensor:
+    """The op, its table numbers of numpy."""
     if x.dtype != torch.float32 or x.device.type != "cpu":
-        raise TypeError(f"the numba paged step takes float32 on the CPU, got {x.dtype} on {x.device}")
+        raise TypeError(f"a transformer layer of numba takes float32 on the CPU, got {x.dtype} on {x.device}")
     rows = x.detach().numpy().copy()
     moves = np.ones(len(rows), dtype=np.bool_) if active is None else active.numpy()
-    pages = k_pages.numpy(), v_pages.numpy(), array(table)
+    pages = k_pages.numpy(), v_pages.numpy(), table
     _layer(rows, *(array(w) for w in layer), *pages, array(position), array(cos), array(sin), moves)
     return torch.from_numpy(rows)
 
@@ -68,7 +83,7 @@ def _layer(
     for b in range(slots):
         if moves[b]:
             row = projected[b].reshape(heads + 2 * kv_heads, dim)
-            _rotate(row[: heads + kv_heads], cos[b], sin[b])
+            rotate(row[: heads + kv_heads], cos[b], sin[b])
             cell = position[b] % window
             at = table[b, cell // page]
             k_pages[at, cell % page] = row[heads : heads + kv_heads]
@@ -76,17 +91,6 @@ def _layer(
             _attend(row[:heads], k_pages, v_pages, table[b], min(position[b] + 1, window), mixed[b])
     add_linear(mixed, out, x)
     mlp_rows(x, mlp_norm, gate_up, down)
-
-
-@jit
-def _rotate(rows: Any, cos: Any, sin: Any) -> None:
-    """Rotary embedding in place: rows ``[H, head_dim]``."""
-    half = cos.shape[0]
-    for h in range(rows.shape[0]):
-        for i in range(half):
-            first, second = rows[h, i], rows[h, i + half]
-            rows[h, i] = first * cos[i] - second * sin[i]
-            rows[h, i + half] = second * cos[i] + first * sin[i]
 
 
 @jit

@@ -9,9 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kernels.reference import temporal_step as contiguous
-from kernels.reference.case import Case, Cost
 from kernels.reference.layer import LayerWeights
+from kernels.reference.temporal_step import cases, cost
+from kernels.reference.temporal_step import temporal_step as contiguous
+
+__all__ = ["cases", "cost", "paged_step"]
 
 
 def paged_step(
@@ -48,18 +50,3 @@ def paged_step(
         at, row, k, v = at[active], row[active], k[active], v[active]
     k_pages[at, row], v_pages[at, row] = k, v
     return y
-
-
-def cases() -> list[Case]:
-    sizes = {"dim": 256, "hidden": 448, "heads": 8, "kv_heads": 2, "window": 128}
-    return [Case("tiny, one stream", {"slots": 1, **sizes}), Case("tiny, 64 streams", {"slots": 64, **sizes})]
-
-
-def cost(slots: int, dim: int, hidden: int, heads: int, kv_heads: int, window: int) -> Cost:
-    """Of one layer with a full window."""
-    kv_dim = dim // heads * kv_heads
-    weights = 2 * dim * (dim + kv_dim) + 3 * dim * hidden
-    return Cost(
-        flops=2 * slots * (weights + 2 * window * dim),
-        bytes=4 * (weights + slots * 2 * window * kv_dim),
-    )
