@@ -38,14 +38,20 @@ def save_model(folder: Path | str, net: Net, dtype: torch.dtype = torch.float16,
         if tensor.is_floating_point() and tensor.dim() > 1 and name.startswith(int8):
             tensors[name], tensors[name + _SCALES] = _bytes(tensor)
         else:
-            tensors[name] = _packed(tensor, dtype).contiguous()
+            tensors[name] = packed(tensor, dtype).contiguous()
+    write_files(folder / CONFIG, net.config.to_json(), folder / WEIGHTS, tensors)
+
+
+def write_files(config: Path, text: str, weights: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a model's description and its tensors into one folder, made if need be. Raises OutputError."""
+    folder = weights.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG).write_text(net.config.to_json() + "\n")
-        part = folder / f"{WEIGHTS}.part"
+        config.write_text(text + "\n")
+        part = folder / f"{weights.name}.part"
         save_file(tensors, part)
         part.chmod(0o644)  # safetensors leaves it to the owner alone
-        part.replace(folder / WEIGHTS)
+        part.replace(weights)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"'{folder}' cannot be written: {error}.") from error
 
@@ -83,7 +89,7 @@ def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
-def _packed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def packed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Floating point numbers as ``dtype``, unless too large for it: a quantizer counts how often it was used."""
     if not tensor.is_floating_point() or tensor.abs().amax() > torch.finfo(dtype).max:
         return tensor

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from streamsep.errors import OutputError, StreamsepError
+from streamsep.errors import StreamsepError
+from streamsep.model.checkpoint import packed, write_files
 from streamsep.model.store import find_model, imported_models
 from streamsep.paper.config import PaperModelConfig
 from streamsep.paper.net import PaperNet
@@ -21,22 +22,8 @@ _MEND = "copy the model again."
 
 def save_paper(folder: Path, net: PaperNet, dtype: torch.dtype = torch.float16) -> None:
     """Write ``net`` to ``folder``, floating point numbers as ``dtype`` where they fit. Raises OutputError."""
-    limit = torch.finfo(dtype).max
-    tensors = {
-        name: (tensor.to(dtype) if tensor.is_floating_point() and tensor.abs().amax() <= limit else tensor)
-        .cpu()
-        .contiguous()
-        for name, tensor in net.state_dict().items()
-    }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG).write_text(net.config.to_json() + "\n")
-        part = folder / f"{WEIGHTS}.part"
-        save_file(tensors, part)
-        part.chmod(0o644)  # safetensors leaves it to the owner alone
-        part.replace(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"'{folder}' cannot be written: {error}.") from error
+    tensors = {name: packed(tensor, dtype).cpu().contiguous() for name, tensor in net.state_dict().items()}
+    write_files(folder / CONFIG, net.config.to_json(), folder / WEIGHTS, tensors)
 
 
 def load_paper(model: str | Path, device: torch.device | str = "cpu") -> PaperNet:
