@@ -226,7 +226,7 @@ def song(
                 typer.echo(f"{preset}: late {last['late']}, gaps {last['fallbacks']}, xruns {last['xruns']}")
     same = stage.residuals(heard["all"], mixture)
     loud = [dB for dB, part in zip(same, stage.windows(mixture), strict=True) if stage.level(part) > -45]
-    loud = sorted(loud)[: len(loud) - lost["all"]]  # a block that the server loses spoils one second
+    loud = sorted(loud)[: max(1, len(loud) - lost["all"])]  # a block that the server loses spoils one second
     rows = []
     for stem in STEMS:
         live, separate = (stage.gain_of(offline[stem], sound) for sound in (heard["karaoke"], wanted))
