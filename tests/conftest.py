@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import soundfile
 import torch
 
 from tests.sounds import tune
+
+if TYPE_CHECKING:
+    from streamsep.engine.separator import Separator
 
 # Triton's kernels run on the CPU, interpreted, where there is no GPU; that must be said before anything imports Triton.
 if not torch.cuda.is_available():
@@ -37,3 +41,29 @@ def make_song(tmp_path: Path) -> Song:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model in a folder. What needs it is imported here: many tests do without."""
+    from streamsep.model.checkpoint import save_model
+    from tests.model.small import small_net
+
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save_model(folder, small_net(), torch.float32)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def separator(model: Path) -> Separator:
+    """That model, loaded as a user would load it."""
+    from streamsep.engine.separator import load
+
+    return load(model)
+
+
+@pytest.fixture(scope="session")
+def codec_separator(model: Path) -> Separator:
+    from streamsep.engine.separator import load
+
+    return load(model, render="codec")

@@ -6,19 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from streamsep.model.checkpoint import save_model
 from streamsep.serve.options import ServeOptions
-from tests.model.small import small_net
 from tests.serve.running import Running, running
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "small"
-    save_model(folder, small_net(), torch.float32)
-    return folder
 
 
 @pytest.fixture(scope="session")

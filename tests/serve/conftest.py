@@ -1,4 +1,4 @@
-"""A small model in a folder, and a server on it that a module's tests share."""
+"""A server on the small model that a module's tests share."""
 
 from __future__ import annotations
 
@@ -6,25 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from streamsep.engine.separator import Separator, load
-from streamsep.model.checkpoint import save_model
 from streamsep.serve.options import ServeOptions
-from tests.model.small import small_net
 from tests.serve.running import Running, running
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "small"
-    save_model(folder, small_net(), torch.float32)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def separator(model: Path) -> Separator:
-    return load(model)
 
 
 @pytest.fixture(scope="session")
