@@ -53,8 +53,10 @@ class Spectra:
 
 
 @torch.no_grad()
-def spectra(waves: Tensor, stft: STFT) -> Spectra:
-    """Waves [B, 4, 2, L] → spectra of the stems and of their sum."""
+def spectra(waves: Tensor, stft: STFT, colours: Tensor | None = None) -> Spectra:
+    """Waves [B, 4, 2, L] → spectra of the stems and of their sum; ``colours`` [B, 4, 961] multiply the stems' bins."""
     columns = stft(mid_side(waves, 2))
+    if colours is not None:
+        columns = columns * colours[:, :, None, None]
     mixture = columns.sum(1).unflatten(2, (-1, SUBFRAMES)).transpose(1, 2)
     return Spectra(mixture.contiguous(), columns)

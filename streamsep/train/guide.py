@@ -12,6 +12,7 @@ from streamsep.condition.guide import log_masks
 from streamsep.config import LOOKAHEADS
 from streamsep.model.trunk import Trunk
 from streamsep.train.batches import spectra
+from streamsep.train.colour import random_colours
 from streamsep.train.losses import band_statistics, mask_loss
 from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import draw_lookahead
@@ -27,12 +28,19 @@ class GuideStage:
 
     def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         self.stft.to(waves.device)
-        spectrum = spectra(waves, self.stft)
+        spectrum = spectra(waves, self.stft, self._colours(waves, generator, progress))
         lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
         logs = log_masks(self.module(spectrum.mixture, lookahead).logits)
         stats, valid = band_statistics(spectrum).aligned(lookahead)
         found = mask_loss(logs, stats, valid)
         return found.total, {name: float(value.detach()) for name, value in vars(found).items()}
+
+    def _colours(self, waves: Tensor, generator: torch.Generator, progress: float) -> Tensor | None:
+        """Half as strong while the rate falls, when mixtures are closer to real music."""
+        spread = self.config.options.get("colour_db", 0.0) * (1 if progress < 1 - self.config.decay else 0.5)
+        if not spread:
+            return None
+        return random_colours(waves.shape[0], waves.shape[1], spread, generator).to(waves.device)
 
     def masks(self, mixture: Tensor, k: int) -> Tensor:
         """Spectrum [B, T, 2, 2, 961] → masks by frame [B, T, S, 2, 2, 120] of lookahead ``k``."""
