@@ -82,7 +82,10 @@ class Engine:
                 continue
             if generation == self._generation:
                 if isinstance(message, Round):
-                    self.on_round(message)
+                    try:
+                        self.on_round(message)
+                    except Exception:  # without this task every session would wait for ever
+                        log.exception("a round was lost", extra={"event": "fault"})
                 else:
                     await self._restart(message)
 

@@ -176,8 +176,13 @@ class Hub:
                     setattr(session, name, count)
         for id, events in round.events.items():
             if session := self._sessions.get(id):
-                for event in events:
-                    self.metrics.dropped.inc(session.event(event) / session.rate)
+                try:
+                    for event in events:
+                        self.metrics.dropped.inc(session.event(event) / session.rate)
+                except Exception:  # a session must not end the others
+                    log.exception("session %s failed", id, extra={"event": "fault", "session": id})
+                    session.give_up("the server gave the session up; begin a new one.")
+                    self.engine.send("close", id)
 
     def _restart(self) -> None:
         self.metrics.restarts.inc()

@@ -13,12 +13,25 @@ from collections.abc import Callable
 from typing import Any
 
 from streamsep.engine.clock import Clock
-from streamsep.protocol import Audio, Error, Flush, Hello, Mark, Message, Set, Stats, raw_format, sample_count
+from streamsep.protocol import (
+    Audio,
+    Error,
+    Flush,
+    Hello,
+    Mark,
+    Message,
+    ProtocolError,
+    Set,
+    Stats,
+    raw_format,
+    sample_count,
+)
 from streamsep.serve.outbox import Chunk, Outbox
 from streamsep.serve.traffic import Change, Changed, Desk, Event, Failed, Flushed, Marked, Sounded, Spec
 
 WINDOW = 2.0  # seconds of sound that may be unanswered
 GAP = 1.0  # seconds of missing sound that silence may stand in for
+AHEAD = 3_600.0  # seconds past the sound that was heard for which a change may be asked
 MOST_ASKED = 1_000  # marks, flushes and changes that may wait for their sound
 HOLD = 1.0  # seconds for which a live session's sound is left unread before its oldest stems are dropped
 
@@ -88,7 +101,9 @@ class Session:
             self._keep(message.data[len(message.data) // count * known :] if known else message.data)
 
     def ask(self, message: Mark | Flush | Set) -> None:
-        """Raises SessionError when more is asked than can be remembered."""
+        """Raises ProtocolError for a change in the distant future, SessionError when more is asked than can be
+        remembered.
+        """
         if len(self._asked) + len(self._changes) >= MOST_ASKED:
             raise SessionError("bad_message", f"{MOST_ASKED} marks and changes wait for their sound; that is too many.")
         if isinstance(message, Mark):
@@ -96,6 +111,8 @@ class Session:
         elif isinstance(message, Flush):
             self._ask("flush")
         else:
+            if (message.position or 0) > self.received + AHEAD * self.rate:
+                raise ProtocolError("bad_message", f"'set.position' {message.position} is more than an hour ahead.")
             gains = None if message.gains is None else dict(message.gains)
             change = Change(message.position, gains, message.mute, message.solo, message.stems, message.lookahead)
             self._ask("set", change)
@@ -127,12 +144,17 @@ class Session:
             dropped = self.outbox.push(Chunk(event.position, event.count, event.data))
             self._trim()
         elif isinstance(event, Failed):
-            self.failed = event.sentence
-            self.outbox.push(Error("engine", event.sentence, True))
+            self.give_up(event.sentence)
         else:
             self.outbox.push(self._answer(event))
         self.moved()
         return dropped
+
+    def give_up(self, sentence: str) -> None:
+        """The last thing that the client is told."""
+        self.failed = sentence
+        self.outbox.push(Error("engine", sentence, True))
+        self.moved()
 
     def restart(self) -> None:
         """A new engine: tell it everything that the old one has not answered."""

@@ -17,9 +17,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from streamsep.engine.separator import Separator
-from streamsep.protocol import Audio, Bye, Error, Flush, Hello, Ping, Pong, Stats, Stems, encode
+from streamsep.protocol import Audio, Bye, Error, Flush, Hello, Mark, Ping, Pong, Set, Stats, Stems, encode
 from streamsep.serve.options import ServeOptions
-from streamsep.serve.traffic import Round
+from streamsep.serve.session import Session
+from streamsep.serve.traffic import Event, Round
 from tests.engine.helpers import stack
 from tests.serve.running import HELLO, Running, greet, raw, refusal, run, running, separate
 from tests.sounds import tune
@@ -153,6 +154,50 @@ def test_mistakes_are_told_and_the_tenth_is_the_last(server: Running) -> None:
             assert isinstance(heard[-1], Error) and heard[-1].fatal and "10 messages" in heard[-1].sentence
 
     run(talk())
+
+
+@pytest.mark.parametrize("position", [(1 << 53) - 1, 1 << 53, 48_000 * 3_601])
+def test_a_change_in_the_distant_future_is_refused(server: Running, separator: Separator, position: int) -> None:
+    song = tune(0.3, 48_000)
+
+    async def talk() -> None:
+        async with raw(server.url) as socket:
+            await greet(socket)
+            await socket.send(Set(position=position, lookahead=1))
+            error = await socket.until(Error)
+            assert error.code == "bad_message" and "an hour ahead" in error.sentence and not error.fatal
+            await socket.send(Set(position=48_000 * 3_599, solo=("vocals",)))
+            assert (await socket.until(Set)).position == 48_000 * 3_599
+
+    run(talk())
+    assert np.array_equal(stack(run(separate(server.url, song))), stack(separator.separate(song, 48_000)))
+
+
+def test_a_fault_ends_its_own_session_only(
+    server: Running, separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song, answer = tune(0.5, 48_000), Session.event
+
+    def broken(session: Session, event: Event) -> int:
+        if session.hello.client == "doomed":
+            raise RuntimeError("a fault")
+        return answer(session, event)
+
+    monkeypatch.setattr(Session, "event", broken)
+
+    async def doomed() -> None:
+        async with raw(server.url) as socket:
+            await greet(socket, replace(HELLO, client="doomed"))
+            await socket.send(Mark(1))
+            code, heard = await socket.closed()
+            assert code == 4_000
+            assert isinstance(heard[-1], Error) and heard[-1].fatal and "gave the session up" in heard[-1].sentence
+
+    async def both() -> None:
+        _, stems = await asyncio.gather(doomed(), separate(server.url, song))
+        assert np.array_equal(stack(stems), stack(separator.separate(song, 48_000)))
+
+    run(both())
 
 
 def test_noise_harms_nobody(server: Running, separator: Separator) -> None:

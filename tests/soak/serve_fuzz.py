@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import sys
 import time
 from dataclasses import dataclass, field, replace
 
@@ -83,6 +84,7 @@ class _Fuzz:
         self._target, self._separator, self._count, self._seed = target, separator, count, seed
         self._pool = fuzzing.valid() + fuzzing.odd(max(50, count // 40), seed)
         self._measured = False
+        self._told = 0
 
     async def bystander(self) -> None:
         """Songs one after the other; each must be what a session alone gets."""
@@ -116,6 +118,8 @@ class _Fuzz:
             if not self._measured and self.report.messages > self._count / 10:
                 self._measured = True
                 self._measure()
+            if number == 0:
+                self._tell()
 
     async def settle(self) -> None:
         """All gone: nothing may be left of them."""
@@ -183,8 +187,22 @@ class _Fuzz:
             self.report.memory_mb.append(round(sum(each.memory_info().rss for each in family) / 1e6, 1))
             self.report.files.append(server.num_fds())
 
+    def _tell(self) -> None:
+        """A line for every twentieth of the messages: a soak of an hour must not be silent."""
+        part = 20 * self.report.messages // self._count
+        if part > self._told:
+            self._told = part
+            report = self.report
+            print(
+                f"{report.messages} messages, {report.connections} connections, {report.songs} songs, "
+                f"{sum(report.attacks.values())} attacks, {len(report.faults)} faults",
+                file=sys.stderr,
+                flush=True,
+            )
+
     def _fault(self, text: str) -> None:
         self.report.faults.append(text)
+        print(f"fault: {text}", file=sys.stderr, flush=True)
 
 
 def _meaning(data: bytes) -> Message | None:
