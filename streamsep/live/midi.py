@@ -37,10 +37,10 @@ class MidiInput:
         self._name, self._remote, self._tell, self._numbers = name, remote, tell, numbers
 
     def __enter__(self) -> Self:
-        mido = _mido()
-        port = find_input(self._name, _names(mido))
+        inputs = _inputs()
+        port = find_input(self._name, inputs)
         try:
-            self._port = mido.open_input(port, callback=self.received)
+            self._port = inputs[port].open_input(port, callback=self.received)
         except Exception as error:  # the drivers have no common one
             raise DeviceError(f"the MIDI input '{port}' cannot be opened: {error}.") from error
         return self
@@ -84,17 +84,25 @@ def parse_numbers(texts: Iterable[str]) -> dict[int, str]:
     return numbers
 
 
-def _mido() -> Any:
+def _inputs() -> dict[str, Any]:
+    """Name of an input → the driver that has it: the system's own MIDI and, on Linux, a JACK server's. Raises
+    DeviceError.
+    """
     try:
         import mido
-        import rtmidi  # noqa: F401  # pyright: ignore[reportMissingImports]
+        import rtmidi
     except ImportError as error:
         raise DeviceError(NO_MIDI) from error
-    return mido
-
-
-def _names(mido: Any) -> list[str]:
-    try:
-        return list(mido.get_input_names())
-    except Exception as error:  # the drivers have no common one
-        raise DeviceError(f"there is no MIDI on this machine: {error}.") from error
+    drivers: list[Any] = [mido]
+    if {rtmidi.API_LINUX_ALSA, rtmidi.API_UNIX_JACK} <= set(rtmidi.get_compiled_api()):
+        drivers.append(mido.Backend("mido.backends.rtmidi/UNIX_JACK"))
+    found: dict[str, Any] = {}
+    wrong: list[str] = []
+    for driver in drivers:
+        try:
+            found |= dict.fromkeys(driver.get_input_names(), driver)
+        except Exception as error:  # the drivers have no common one
+            wrong.append(str(error))
+    if len(wrong) == len(drivers):
+        raise DeviceError(f"there is no MIDI on this machine: {'; '.join(wrong)}.")
+    return found
