@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -56,15 +57,23 @@ def _serve(pipe: Connection, options: EngineOptions) -> None:
     times = measure(separator, 1 if options.sessions else options.most, options.exact, LOAD * FRAME_SECONDS)
     limit = options.sessions or capacity(times)
     pipe.send(Started(separator.net.config.name, limit, tuple(1000 * seconds for seconds in times)))
-    scheduler = Scheduler(separator, limit, options.exact, options.hurry)
+    scheduler = Scheduler(separator, limit, options.exact, options.hurry, times[0])
     commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(pipe, commands), daemon=True).start()
+    told = time.monotonic()
     while True:
-        for command in _waiting(commands, 0 if scheduler.busy() else HEARTBEAT):
+        for command in _waiting(commands, min(HEARTBEAT, scheduler.wait(time.monotonic()))):
             if command is None:
                 return
             scheduler.command(*command)
-        pipe.send(scheduler.round() if scheduler.busy() else Round())
+        now = time.monotonic()
+        if not scheduler.wait(now):
+            pipe.send(scheduler.round())
+        elif now - told < HEARTBEAT:
+            continue
+        else:
+            pipe.send(Round())
+        told = now
 
 
 def _waiting(commands: queue.SimpleQueue[Command | None], seconds: float) -> Iterator[Command | None]:
