@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from streamsep.config import FRAME, SAMPLE_RATE
+from streamsep.config import FRAME
 from streamsep.engine.batch import Batch
 from streamsep.engine.deadlines import Limits
 from streamsep.engine.levels import Level
@@ -18,26 +18,30 @@ from streamsep.serve.traffic import Change, Event, Failed, Round, Spec
 from streamsep.serve.voice import PATIENCE, Voice
 
 _WARM, _MEASURED = 25, 15  # frames
-TOGETHER = 0.03  # seconds for which a live frame may wait for the others, where there are too many to go one by one
+TOGETHER = 0.03  # seconds for which a live frame may wait for others, where there are too many to go one by one
 
 
 class Scheduler:
     """``slots`` sessions at most. ``command`` takes what the server asks, ``round`` computes what is due.
 
-    ``alone``: seconds that a step of one session takes. As long as all of them fit into a frame's time, each frame is
-    computed at once; with more, frames wait for one another, so that steps are full and the processor has a rest.
+    ``few``: so many live sessions have each frame computed at once. With more, unless each is computed alone anyway,
+    frames wait for one another, so that steps are full and the processor has a rest.
     """
 
     def __init__(
-        self, separator: Separator, slots: int, exact: bool = False, hurry: bool = True, alone: float = 0.0
+        self,
+        separator: Separator,
+        slots: int,
+        exact: bool = False,
+        hurry: bool = True,
+        few: float = float("inf"),
     ) -> None:
         limits = Limits(patience=PATIENCE) if hurry else None
         self._engine = Engine(separator.net, slots, separator.decode, exact, limits)
         self._voices: dict[str, Voice] = {}
         self._engine.prepare(MASK)  # the usual render's places are there before anybody comes
         self._told: dict[str, list[Event]] = {}
-        # Live sessions that can go one by one. Exact ones always do.
-        self._few = FRAME / SAMPLE_RATE / alone if alone and not exact else float("inf")
+        self._few = float("inf") if exact else few
 
     def command(self, name: str, session: str, *values: Any) -> None:
         """``open`` Spec, ``audio`` bytes, ``silence`` count, ``mark`` id, ``flush``, ``set`` Change, ``close``."""

@@ -26,8 +26,8 @@ Sound = np.ndarray
 class Bench:
     """A scheduler, driven until it has nothing left to do; keeps every session's events."""
 
-    def __init__(self, separator: Separator, exact: bool = True, slots: int = 8, alone: float = 0.0) -> None:
-        self.scheduler = Scheduler(separator, slots, exact, alone=alone)
+    def __init__(self, separator: Separator, exact: bool = True, slots: int = 8, few: float = float("inf")) -> None:
+        self.scheduler = Scheduler(separator, slots, exact, few=few)
         self.events: dict[str, list[Event]] = defaultdict(list)
 
     def __call__(self, name: str, session: str = "a", *values: object) -> None:
@@ -232,7 +232,7 @@ def test_frames_wait_for_one_another_where_there_are_too_many_to_go_alone(separa
     frame = encode_samples(tune(0.08, 48_000), "f32le")
 
     def bench(exact: bool = False, sessions: int = 3, lookahead: int = 0) -> Bench:
-        bench = Bench(separator, exact, alone=0.018)  # two fit into the 40 ms of a frame
+        bench = Bench(separator, exact, few=2)
         for name in "abc"[:sessions]:
             bench("open", name, replace(live, lookahead=lookahead))
         assert bench.scheduler.wait(early) == float("inf")
