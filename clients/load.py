@@ -37,24 +37,28 @@ class Report:
     p95: float = 0.0
     p99: float = 0.0
     most: float = 0.0
+    pace: float = 0.0  # milliseconds that the sender itself was late, 99th percentile
     blocks: int = 0
     late: int = 0
     dropped: int = 0  # samples
     fallbacks: int = 0  # frames
     reconnects: int = 0
+    refusals: int = 0
     refused: str | None = None
     failed: str | None = None
     latencies: list[float] = field(default_factory=list, repr=False)
+    paces: list[float] = field(default_factory=list, repr=False)
 
     def finish(self) -> None:
         if self.latencies:
             p50, p95, p99 = np.percentile(self.latencies, [50, 95, 99])
             self.p50, self.p95, self.p99 = (round(float(p), 2) for p in (p50, p95, p99))
             self.most, self.blocks = round(max(self.latencies), 2), len(self.latencies)
+            self.pace = round(float(np.percentile(self.paces, 99)), 2)
             self.late = sum(latency > self.own + 1_000 * LATE for latency in self.latencies)
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "latencies"}
+        return {name: value for name, value in asdict(self).items() if name not in ("latencies", "paces")}
 
 
 def noise(seconds: float, rate: int, channels: int, seed: int) -> NDArray[np.float32]:
@@ -65,39 +69,60 @@ def noise(seconds: float, rate: int, channels: int, seed: int) -> NDArray[np.flo
     return np.repeat((0.2 * bass + 0.1 * lead + beat)[None], channels, axis=0).astype(np.float32)
 
 
-async def play(number: int, url: str, sound: NDArray[np.float32], rate: int, options: dict[str, Any]) -> Report:
-    """One session at the pace of its sound, from a random moment within the first frame on."""
+async def play(
+    number: int, url: str, sound: NDArray[np.float32], rate: int, options: dict[str, Any], insist: bool = False
+) -> Report:
+    """One session at the pace of its sound, from a random moment within the first frame on.
+
+    ``insist``: when the server is full, ask again as soon as it says, and play what of the sound is left by then.
+    """
     report = Report(number)
-
-    def notice(text: str) -> None:
-        print(f"session {number}: {text}", file=sys.stderr)
-
     await asyncio.sleep(float(np.random.default_rng(number).uniform(0, 0.04)))
-    try:
-        name = f"load {number}"
-        async with await connect(url, rate, sound.shape[0], live=True, name=name, notice=notice, **options) as session:
-            report.own = round(1_000 * session.ready.latency / rate, 2)
-            started = time.monotonic()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_send(session, sound, rate, started))
-                group.create_task(_listen(session, rate, started, report))
-            stats = await session.stats()
-            report.dropped, report.fallbacks = session.lost, stats.fallbacks or 0
-            report.reconnects = session.reconnects
-    except* ServerError as errors:
-        report.refused = str(errors.exceptions[0])
-    except* ClientError as errors:
-        report.failed = str(errors.exceptions[0])
+    begun = time.monotonic()
+    while True:
+        left = sound[:, round((time.monotonic() - begun) * rate) :] if report.refusals else sound
+        try:
+            await _play(report, url, left, rate, options)
+        except* ServerError as errors:
+            error = errors.exceptions[0]
+            report.refused, report.refusals = str(error), report.refusals + 1
+            wait = getattr(error, "retry_after", None) or 1.0
+        except* ClientError as errors:
+            report.failed = str(errors.exceptions[0])
+        if report.refused is None or report.failed or not insist:
+            break
+        if (time.monotonic() - begun + wait) * rate >= sound.shape[1]:
+            break
+        await asyncio.sleep(wait)
+        report.refused = None
     report.finish()
     return report
 
 
-async def _send(session: Session, sound: NDArray[np.float32], rate: int, started: float) -> None:
+async def _play(report: Report, url: str, sound: NDArray[np.float32], rate: int, options: dict[str, Any]) -> None:
+    def notice(text: str) -> None:
+        print(f"session {report.session}: {text}", file=sys.stderr)
+
+    name = f"load {report.session}"
+    async with await connect(url, rate, sound.shape[0], live=True, name=name, notice=notice, **options) as session:
+        report.own = round(1_000 * session.ready.latency / rate, 2)
+        started = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_send(session, sound, rate, started, report))
+            group.create_task(_listen(session, rate, started, report))
+        stats = await session.stats()
+        report.dropped, report.fallbacks = session.lost, stats.fallbacks or 0
+        report.reconnects = session.reconnects
+
+
+async def _send(session: Session, sound: NDArray[np.float32], rate: int, started: float, report: Report) -> None:
     step = round(BLOCK * rate)
     for start in range(0, sound.shape[1], step):
         block = sound[:, start : start + step]
         # A block can leave when its last sample has been played.
-        await asyncio.sleep(max(0.0, started + (start + block.shape[1]) / rate - time.monotonic()))
+        due = started + (start + block.shape[1]) / rate
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        report.paces.append(1_000 * max(0.0, time.monotonic() - due))
         await session.send(block)
     await session.finish()
 
@@ -108,7 +133,7 @@ async def _listen(session: Session, rate: int, started: float, report: Report) -
 
 
 async def run(
-    url: str, sessions: int, seconds: float, rate: int, song: Path | None, options: dict[str, Any]
+    url: str, sessions: int, seconds: float, rate: int, song: Path | None, options: dict[str, Any], insist: bool = False
 ) -> list[Report]:
     """All sessions side by side."""
     sounds = [noise(seconds, rate, 2, seed) for seed in range(sessions)]
@@ -118,7 +143,7 @@ async def run(
         base = np.tile(base, -(-2 * length // base.shape[1]))
         offsets = np.linspace(0, length, sessions, endpoint=False).astype(int)  # nobody plays the same at once
         sounds = [base[:, offset : offset + length] for offset in offsets]
-    return await asyncio.gather(*(play(n, url, sound, rate, options) for n, sound in enumerate(sounds)))
+    return await asyncio.gather(*(play(n, url, sound, rate, options, insist) for n, sound in enumerate(sounds)))
 
 
 def overall(reports: list[Report]) -> Report:
@@ -126,6 +151,8 @@ def overall(reports: list[Report]) -> Report:
     total = Report(-1, own=max((report.own for report in reports), default=0.0))
     for report in reports:
         total.latencies += report.latencies
+        total.paces += report.paces
+        total.refusals += report.refusals
         total.dropped += report.dropped
         total.fallbacks += report.fallbacks
         total.reconnects += report.reconnects
@@ -136,10 +163,12 @@ def overall(reports: list[Report]) -> Report:
 
 def show(reports: list[Report], total: Report) -> None:
     """The reports as a table on stdout."""
-    table = Table("session", "p50 ms", "p95 ms", "p99 ms", "most ms", "blocks", "late", "dropped", "fallbacks", "")
+    table = Table(
+        "session", "p50 ms", "p95 ms", "p99 ms", "most ms", "pace ms", "blocks", "late", "dropped", "fallbacks", ""
+    )
     for report in [*reports, total]:
         name = "all" if report is total else str(report.session)
-        numbers = (report.p50, report.p95, report.p99, report.most)
+        numbers = (report.p50, report.p95, report.p99, report.most, report.pace)
         counts = (report.blocks, report.late, report.dropped, report.fallbacks)
         said = report.refused or report.failed or ""
         table.add_row(name, *(f"{n:.1f}" for n in numbers), *(str(n) for n in counts), said)
@@ -155,13 +184,14 @@ def main(
     lookahead: Annotated[int, typer.Option(metavar="K", help="Frames of 40 ms heard ahead: -1, 0, 1 or 2.")] = 0,
     format: Annotated[str, typer.Option(metavar="FORMAT", help="s16le, f32le or opus.")] = "s16le",
     token: Annotated[str | None, typer.Option(envvar="STREAMSEP_TOKEN", help="Token of the server.")] = None,
+    insist: Annotated[bool, typer.Option("--insist", help="Refused sessions ask again when the server says.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable object, nothing else.")] = False,
 ) -> None:
     """Play many streams to a server in real time and measure how late the stems come.
 
     Latency counts from when a sample was due to be sent to when its stem was here. Late: more than 80 ms above the
-    model's own latency. Refused sessions are listed and not counted. What happens to a connection is said on stderr.
-    Exit code 1 when no session played.
+    model's own latency. Pace: how late the sender itself was, 99th percentile. Refused sessions are listed and not
+    counted. What happens to a connection is said on stderr. Exit code 1 when no session played.
 
     \b
     Examples:
@@ -169,7 +199,7 @@ def main(
       python -m clients.load --sessions 8 --seconds 60 --song song.wav --json
     """
     options = {"lookahead": lookahead, "format": format, "token": token}
-    reports = asyncio.run(run(url, sessions, seconds, rate, song, options))
+    reports = asyncio.run(run(url, sessions, seconds, rate, song, options, insist))
     total = overall(reports)
     if as_json:
         print(json.dumps({"overall": total.to_dict(), "sessions": [r.to_dict() for r in reports]}, indent=2))

@@ -5,6 +5,7 @@ import { decode, encode } from "./msgpack.mjs";
 const VERSION = 1;
 const KEEP = 2; // seconds of sound that can be said again
 const ACK = 0.5; // seconds of stems between two acks
+const MISSES = 5; // attempts to find the session, where several servers stand behind the address
 const FATAL = ["auth", "version", "unsupported", "hello", "bad_message", "bad_audio"]; // trying again mends none of these
 
 /** What happens comes as events: ready, stems {position, count, data}, notice {text}, end {text}. */
@@ -101,7 +102,8 @@ export class Session extends EventTarget {
     this.tell("notice", { text: sentence });
     if (!fatal) return;
     if (FATAL.includes(code)) return this.end(sentence);
-    if (code === "resume" || code === "gap") this.ready = null; // a new session
+    const elsewhere = code === "resume" && wait !== undefined && this.attempts < MISSES;
+    if ((code === "resume" && !elsewhere) || code === "gap") this.ready = null; // a new session
     this.wait = wait;
   }
 

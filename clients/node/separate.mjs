@@ -13,6 +13,7 @@ export function separate(url, stem, input, output) {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url);
     const send = (message) => socket.send(encode(message));
+    let acked = 0;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => send(hello(stem));
     socket.onerror = () => reject(new Error(`no server at ${url}`));
@@ -20,7 +21,11 @@ export function separate(url, stem, input, output) {
     socket.onmessage = ({ data }) => {
       const message = decode(new Uint8Array(data));
       if (message.kind === "ready") play().catch(reject);
-      else if (message.kind === "stems") output(message.data[stem]);
+      else if (message.kind === "stems") {
+        output(message.data[stem]);
+        const end = message.position + message.count;
+        if (end - acked > RATE / 2) send({ kind: "ack", position: (acked = end) });
+      }
       else if (message.kind === "error" && message.fatal) reject(new Error(message.sentence));
       else if (message.kind === "error") console.error(message.sentence);
       else if (message.kind === "flush") {

@@ -46,6 +46,7 @@ ACK = 0.5  # seconds of stems between two acks
 FRESH = 0.2  # seconds of live sound with which a new session begins when the old one is gone
 MOST = 1 << 16  # samples in one audio message
 BACKOFF = (0.25, 5.0)  # seconds between attempts: at first, and at most
+MISSES = 5  # times that a wrong server may answer, where several stand behind the address
 _FADERS = ("gains", "mute", "solo")
 _AGAIN = ("full", "shutdown", "resume", "gap", "engine", "idle")  # errors after which another attempt makes sense
 
@@ -283,7 +284,7 @@ class Session:
         if not first:
             hello = replace(hello, resume=self.ready.resume, received=self.position - self._base)
         try:
-            self._wire, ready = await Wire.open(self.url, hello)
+            self._wire, ready = await self._attempt(hello)
         except ServerError as error:
             if first or error.code != "resume":
                 raise
@@ -299,6 +300,17 @@ class Session:
         if "stats" in self._answers:
             await self._tell(Stats())
         self._notice("connected again.")
+
+    async def _attempt(self, hello: Hello) -> tuple[Wire, Ready]:
+        """A connection to the server that has the session, as far as that is a matter of trying."""
+        for _ in range(MISSES):
+            try:
+                return await Wire.open(self.url, hello)
+            except ServerError as error:
+                if error.code != "resume" or error.retry_after is None:
+                    raise
+                await asyncio.sleep(error.retry_after)
+        return await Wire.open(self.url, hello)
 
     def _fresh_hello(self) -> Hello:
         known = {name: self._desk[name] for name in ("stems", "lookahead") if name in self._desk}

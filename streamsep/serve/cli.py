@@ -43,6 +43,10 @@ def serve(
     idle_timeout: Annotated[float, typer.Option(metavar="S", help="Seconds without a message.")] = 60.0,
     resume_time: Annotated[float, typer.Option(metavar="S", help="Seconds for which a lost client may resume.")] = 30.0,
     drain_time: Annotated[float, typer.Option(metavar="S", help="Seconds to finish in when told to stop.")] = 10.0,
+    ray: Annotated[bool, typer.Option("--ray", help="Run replicas of the server with Ray Serve; see below.")] = False,
+    replicas: Annotated[
+        str, typer.Option(metavar="N|MIN:MAX", help="With --ray: replicas, or as many as the sessions need.")
+    ] = "1",
     log_json: Annotated[bool, typer.Option("--log-json", help="Log lines as JSON objects.")] = False,
     token: Annotated[str | None, typer.Option(envvar="STREAMSEP_TOKEN", hidden=True)] = None,
 ) -> None:
@@ -51,12 +55,20 @@ def serve(
     The protocol is in clients/PROTOCOL.md. /healthz, /readyz and /metrics are for whoever watches over the server.
     Ctrl-C or SIGTERM: what was heard is still answered, then everybody is told.
 
+    --ray (pip install 'streamsep[ray]') deploys the same server as a Ray Serve application, on this machine or on the
+    cluster that RAY_ADDRESS names. Each replica has its own model and --max-sessions places; a WebSocket stays with its
+    replica. What differs: Ray's proxy reads clients as fast as they write and takes stems however slowly they are read,
+    so a client must keep to the window of ready, and must acknowledge stems; /readyz and /metrics answer for the
+    replica that they reach; the proxy offers compression; a client that comes back finds its session only at the
+    replica that has it, and is told to try again at any other; a replica that goes lets its sessions end for an hour.
+
     \b
     Examples:
       streamsep serve
       streamsep serve --host 0.0.0.0 --certfile cert.pem --keyfile key.pem --token-file token
       streamsep serve --max-sessions 4 --log-json
       streamsep serve --origin https://radio.example
+      streamsep serve --ray --max-sessions 8 --replicas 2:10
     """
     if max_sessions is not None and max_sessions < 1:
         raise OptionError(f"--max-sessions {max_sessions} is below 1; leave it out to have it measured.")
@@ -79,16 +91,30 @@ def serve(
         resume_time=resume_time,
         drain_time=drain_time,
     )
+    if ray:
+        from streamsep.serve.cluster import Replicas, serve_on_ray
+
+        serve_on_ray(options, Replicas.parse(replicas), log_json, _announce)
+        return
+    if replicas != "1":
+        raise OptionError("--replicas needs --ray.")
     import asyncio
 
     from streamsep.serve.logs import set_up
     from streamsep.serve.server import Server, run
 
     def announce(server: Server) -> None:
-        typer.echo(f"Open {server.page} in a browser, or connect to {server.url}. Ctrl-C ends.")
+        _announce(server.page)
 
     set_up(log_json)
     asyncio.run(run(options, announce))
+
+
+def _announce(page: str) -> None:
+    from streamsep.serve.pages import SOCKET
+
+    socket = page.replace("http", "ws", 1) + SOCKET.lstrip("/")
+    typer.echo(f"Open {page} in a browser, or connect to {socket}. Ctrl-C ends.")
 
 
 def _token(file: Path) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from streamsep.config import FRAME, SAMPLE_RATE
@@ -35,6 +36,7 @@ from streamsep.protocol import (
 )
 from streamsep.serve.coder import Coder
 from streamsep.serve.hub import RETRY, Hub, Refused
+from streamsep.serve.inbox import Inbox, Overflow
 from streamsep.serve.options import ServeOptions
 from streamsep.serve.pace import Pace
 from streamsep.serve.session import Session, SessionError
@@ -44,6 +46,16 @@ log = logging.getLogger("streamsep.serve")
 MISTAKES = 10  # messages that may be wrong before the connection is closed
 
 
+class Socket(Protocol):
+    """What a connection needs of a WebSocket. All but ``close`` raise ConnectionClosed when it is closed."""
+
+    async def recv(self) -> str | bytes: ...
+
+    async def send(self, message: bytes, /) -> None: ...
+
+    async def close(self, code: int = 1000, reason: str = "") -> None: ...
+
+
 class _Bye(Exception):
     """The client has said goodbye."""
 
@@ -51,7 +63,7 @@ class _Bye(Exception):
 class Connection:
     """One client, from its first message to its last."""
 
-    def __init__(self, socket: ServerConnection, hub: Hub, options: ServeOptions) -> None:
+    def __init__(self, socket: Socket, hub: Hub, options: ServeOptions) -> None:
         self._socket, self._hub, self._options = socket, hub, options
         self._pace = Pace(options.max_rate)
         self._left, self._gone = asyncio.Event(), asyncio.Event()
@@ -74,7 +86,11 @@ class Connection:
         try:
             await self._send(self._ready(session, hello, lost))
             async with asyncio.TaskGroup() as group:
-                self._receiver = group.create_task(self._receive(session, coder))
+                inbox = Inbox(self._hear, lambda message: self._take(session, coder, message))
+                if self._options.acks:
+                    group.create_task(self._fill(inbox))
+                hear = inbox.take if self._options.acks else self._hear
+                self._receiver = group.create_task(self._receive(session, coder, hear))
                 group.create_task(self._emit(session, coder))
                 group.create_task(self._watch(session))
         except* Refused as errors:
@@ -128,22 +144,32 @@ class Connection:
             lost=lost,
         )
 
-    async def _receive(self, session: Session, coder: Coder) -> None:
-        idle = self._options.idle_timeout
+    async def _receive(self, session: Session, coder: Coder, hear: Callable[[], Awaitable[Message]]) -> None:
         while True:
-            await self._pace.wait()
             await session.room()
             try:
-                async with asyncio.timeout(idle):
-                    data = await self._socket.recv()
-            except TimeoutError:
-                raise Refused("idle", f"nothing was heard for {idle:g} seconds.", 1008) from None
-            try:
-                self._take(session, coder, self._decode(data))
+                self._take(session, coder, await hear())
             except ProtocolError as error:
                 self._mistake(session, error)
             except SessionError as error:
                 raise Refused(error.code, str(error), free=True) from None
+
+    async def _fill(self, inbox: Inbox) -> None:
+        try:
+            await inbox.fill()
+        except Overflow as error:
+            raise Refused("bad_message", str(error), free=True) from None
+
+    async def _hear(self) -> Message:
+        """The next message. Raises ProtocolError for what is none, Refused when none comes."""
+        idle = self._options.idle_timeout
+        await self._pace.wait()
+        try:
+            async with asyncio.timeout(idle):
+                data = await self._socket.recv()
+        except TimeoutError:
+            raise Refused("idle", f"nothing was heard for {idle:g} seconds.", 1008) from None
+        return self._decode(data)
 
     def _take(self, session: Session, coder: Coder, message: Message) -> None:
         """Do what one message asks. Raises ProtocolError, SessionError or _Bye."""
@@ -180,6 +206,8 @@ class Connection:
 
     async def _emit(self, session: Session, coder: Coder) -> None:
         while True:
+            if self._options.acks:
+                await session.outbox.arrived(session.window)
             item = await session.outbox.take()
             if isinstance(item, Error) and item.fatal:
                 raise Refused(item.code, item.sentence, free=True)

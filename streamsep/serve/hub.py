@@ -15,12 +15,13 @@ from typing import Protocol
 from streamsep.protocol import Error, Hello
 from streamsep.serve.engine import Engine
 from streamsep.serve.metrics import Metrics
-from streamsep.serve.session import Session
+from streamsep.serve.session import Session, home_of
 from streamsep.serve.traffic import Round
 
 log = logging.getLogger("streamsep.serve")
 
 RETRY = 10.0  # seconds after which a client that was refused may try again
+ELSEWHERE = 0.1  # seconds after which a client that came to the wrong server may try again
 LATE = 0.02  # part of the last second's frames that were late, above which nobody else is let in
 
 
@@ -47,12 +48,20 @@ class Guest(Protocol):
 class Hub:
     """``limit`` sessions at most, each kept ``patience`` seconds after its connection was lost.
 
-    ``measured``: the limit is what the machine could do at the start; it may be slower by now.
+    ``measured``: the limit is what the machine could do at the start; it may be slower by now. ``name``: of this hub
+    among those behind one address; it ends the keys of its sessions.
     """
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, token: str | None, patience: float = 30.0, measured: bool = False
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        token: str | None,
+        patience: float = 30.0,
+        measured: bool = False,
+        name: str = "",
     ) -> None:
+        self.name = name
         self.engine, self.metrics = engine, metrics
         self.draining = asyncio.Event()
         self.frame_seconds = 0.0  # a moving average
@@ -88,7 +97,7 @@ class Hub:
         if self.measured and self._sessions and self._late > LATE:
             sentence = f"the machine is too slow for more than its {len(self._sessions)} sessions now; try again."
             raise Refused("full", sentence, 1013, RETRY)
-        session = Session(hello, self.engine.send)
+        session = Session(hello, self.engine.send, self.name)
         self._sessions[session.id] = session
         self._guests[session.id] = guest
         self.metrics.admitted.inc()
@@ -123,6 +132,9 @@ class Hub:
     async def _resume(self, hello: Hello, guest: Guest) -> tuple[Session, int]:
         key = (hello.resume or "").encode()
         session = next((s for s in self._sessions.values() if hmac.compare_digest(s.key.encode(), key)), None)
+        if session is None and self.name and home_of(hello.resume or "") not in ("", self.name):
+            sentence = "the session is on another server behind this address; try again, or begin a new session."
+            raise Refused("resume", sentence, retry_after=ELSEWHERE)
         if session is None:
             raise Refused("resume", "this key is unknown, used or expired; begin a new session.")
         if not session.fits(hello):

@@ -39,6 +39,7 @@ class ServeOptions:
     drain_time: float = 10.0
     max_message: int = MAX_AUDIO + 4_096  # bytes from a client
     max_rate: float = 500.0  # messages a second from a client; more are read more slowly
+    acks: bool = False  # whether stems wait for acks: what carries them takes everything, however slow the client
     max_connections: int = 0  # those that have not said hello included; 0: four times the sessions and 64
 
     def __post_init__(self) -> None:
@@ -59,6 +60,12 @@ class ServeOptions:
             raise OptionError("the token is empty; give one that cannot be guessed, or leave it out.")
         if (self.certfile is None) != (self.keyfile is None):
             raise OptionError("TLS needs both --certfile and --keyfile.")
+
+    def page(self, port: int) -> str:
+        """Where a browser finds the client when the server listens on ``port``."""
+        scheme = "http" if self.certfile is None else "https"
+        host = {"0.0.0.0": "localhost", "::": "localhost", "": "localhost"}.get(self.host, self.host)
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def tls(self) -> ssl.SSLContext | None:
         """The context for TLS. Raises OptionError when certificate or key cannot be used."""

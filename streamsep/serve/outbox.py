@@ -54,7 +54,7 @@ class Outbox:
         self._waiting: deque[Item] = deque()
         self._kept: deque[Item] = deque()
         self._kept_samples = 0
-        self._some = asyncio.Event()
+        self._some, self._acked = asyncio.Event(), asyncio.Event()
         self.idle = False  # whether somebody waits for the next thing: all that came before is sent
 
     def __len__(self) -> int:
@@ -98,6 +98,12 @@ class Outbox:
                 self._forget()
         return item
 
+    async def arrived(self, most: int) -> None:
+        """Returns when at most ``most`` samples are sent and not acknowledged."""
+        while self._kept_samples > most:
+            self._acked.clear()
+            await self._acked.wait()
+
     def ack(self, position: int) -> None:
         """The stems before ``position`` have arrived, and so has what was sent before the last of them."""
         done = 0
@@ -108,6 +114,7 @@ class Outbox:
                 done = index + 1
         for _ in range(done):
             self._forget()
+        self._acked.set()
 
     def rewind(self, position: int) -> int:
         """Send everything from ``position`` on (again); returns how many samples of that are gone.

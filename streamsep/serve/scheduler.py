@@ -18,17 +18,30 @@ from streamsep.serve.traffic import Change, Event, Failed, Round, Spec
 from streamsep.serve.voice import PATIENCE, Voice
 
 _WARM, _MEASURED = 25, 15  # frames
+TOGETHER = 0.03  # seconds for which a live frame may wait for others, where there are too many to go one by one
 
 
 class Scheduler:
-    """``slots`` sessions at most. ``command`` takes what the server asks, ``round`` computes what is due."""
+    """``slots`` sessions at most. ``command`` takes what the server asks, ``round`` computes what is due.
 
-    def __init__(self, separator: Separator, slots: int, exact: bool = False, hurry: bool = True) -> None:
+    ``few``: so many live sessions have each frame computed at once. With more, unless each is computed alone anyway,
+    frames wait for one another, so that steps are full and the processor has a rest.
+    """
+
+    def __init__(
+        self,
+        separator: Separator,
+        slots: int,
+        exact: bool = False,
+        hurry: bool = True,
+        few: float = float("inf"),
+    ) -> None:
         limits = Limits(patience=PATIENCE) if hurry else None
         self._engine = Engine(separator.net, slots, separator.decode, exact, limits)
         self._voices: dict[str, Voice] = {}
         self._engine.prepare(MASK)  # the usual render's places are there before anybody comes
         self._told: dict[str, list[Event]] = {}
+        self._few = float("inf") if exact else few
 
     def command(self, name: str, session: str, *values: Any) -> None:
         """``open`` Spec, ``audio`` bytes, ``silence`` count, ``mark`` id, ``flush``, ``set`` Change, ``close``."""
@@ -45,6 +58,18 @@ class Scheduler:
     def busy(self) -> bool:
         """Whether there is something to compute or to tell."""
         return bool(self._told) or self._engine.due() or any(voice.waiting() for voice in self._voices.values())
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next round should be: 0 when it should be now, infinite when nothing is there to do."""
+        if not self.busy():
+            return float("inf")
+        voices = self._voices.values()
+        live, ready = sum(voice.live for voice in voices), [voice for voice in voices if voice.due()]
+        if live <= self._few or len(ready) >= live or not ready or self._told or any(v.waiting() for v in voices):
+            return 0.0
+        if any(not voice.live or voice.lookahead < 0 for voice in ready):  # files fill the time; hops are short
+            return 0.0
+        return max(0.0, TOGETHER - max(voice.behind(now) for voice in ready))
 
     def round(self) -> Round:
         """One step of every session that has a tick due."""

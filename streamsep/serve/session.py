@@ -38,6 +38,11 @@ HOLD = 1.0  # seconds for which a live session's sound is left unread before its
 Send = Callable[..., None]  # (command, session, *values) to the engine
 
 
+def home_of(key: str) -> str:
+    """Which server gave the key, or nothing."""
+    return key.partition(".")[2]
+
+
 class SessionError(Exception):
     """The session cannot go on. ``code`` as in the protocol."""
 
@@ -49,9 +54,9 @@ class SessionError(Exception):
 class Session:
     """``received``: position of the next sample from the client; ``answered``: of the next from the engine."""
 
-    def __init__(self, hello: Hello, send: Send) -> None:
-        self.id = secrets.token_hex(8)
-        self.key = secrets.token_urlsafe(24)
+    def __init__(self, hello: Hello, send: Send, home: str = "") -> None:
+        self.id, self._home = secrets.token_hex(8), home
+        self.renew_key()
         self.hello, self.rate, self.live = hello, hello.rate, hello.live
         self.format = raw_format(hello.format)
         self.latency = Clock.make(hello.rate, hello.lookahead, hello.lookahead < 0 and hello.render == "mask").latency()
@@ -82,7 +87,7 @@ class Session:
 
     def renew_key(self) -> None:
         """Each key works once."""
-        self.key = secrets.token_urlsafe(24)
+        self.key = secrets.token_urlsafe(24) + (f".{self._home}" if self._home else "")
 
     # From the client.
 

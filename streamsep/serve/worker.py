@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -20,6 +21,7 @@ Command = tuple[Any, ...]
 
 FRAME_SECONDS = 0.04
 LOAD = 0.5  # of a frame's time that a full server's step may take: a frame may have to wait for the step before its own
+CROWDED = 0.8  # part of the places up to which a frame waits for no other
 HEARTBEAT = 1.0  # seconds between two signs of life of an idle engine
 
 
@@ -34,6 +36,14 @@ def capacity(times: Sequence[float]) -> int:
                 best = more
         count *= 2
     return best
+
+
+def few(alone: float, limit: int) -> float:
+    """Live sessions up to which each frame is computed at once: as many as can go one by one, ``alone`` seconds each,
+    and up to where the server is nearly full. Measured at the limit, waiting for one another made the slowest frames
+    faster; below it, it did not.
+    """
+    return max(FRAME_SECONDS / alone, CROWDED * limit)
 
 
 def work(pipe: Connection, options: EngineOptions) -> None:
@@ -56,15 +66,23 @@ def _serve(pipe: Connection, options: EngineOptions) -> None:
     times = measure(separator, 1 if options.sessions else options.most, options.exact, LOAD * FRAME_SECONDS)
     limit = options.sessions or capacity(times)
     pipe.send(Started(separator.net.config.name, limit, tuple(1000 * seconds for seconds in times)))
-    scheduler = Scheduler(separator, limit, options.exact, options.hurry)
+    scheduler = Scheduler(separator, limit, options.exact, options.hurry, few(times[0], limit))
     commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(pipe, commands), daemon=True).start()
+    told = time.monotonic()
     while True:
-        for command in _waiting(commands, 0 if scheduler.busy() else HEARTBEAT):
+        for command in _waiting(commands, min(HEARTBEAT, scheduler.wait(time.monotonic()))):
             if command is None:
                 return
             scheduler.command(*command)
-        pipe.send(scheduler.round() if scheduler.busy() else Round())
+        now = time.monotonic()
+        if not scheduler.wait(now):
+            pipe.send(scheduler.round())
+        elif now - told < HEARTBEAT:
+            continue
+        else:
+            pipe.send(Round())
+        told = now
 
 
 def _waiting(commands: queue.SimpleQueue[Command | None], seconds: float) -> Iterator[Command | None]:

@@ -98,3 +98,20 @@ def test_what_is_kept_is_bounded() -> None:
     assert not outbox.full
     outbox.rewind(0)
     assert len(outbox) == MOST
+
+
+def test_stems_can_wait_until_those_before_them_have_arrived() -> None:
+    async def talk() -> None:
+        outbox = filled(4)
+        for _ in range(5):
+            await outbox.take()
+        await asyncio.wait_for(outbox.arrived(2_500), 1)
+        waiting = asyncio.create_task(outbox.arrived(1_000))
+        await asyncio.sleep(0)
+        outbox.ack(1_000)  # 1,500 are left
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        outbox.ack(1_500)
+        await asyncio.wait_for(waiting, 1)
+
+    asyncio.run(talk())

@@ -215,3 +215,10 @@ def test_the_limit_follows_from_the_frame_time() -> None:
     assert capacity([0.011, 0.012, 0.014, 0.018, 0.026]) == 10  # 0.018 + 1 ms each: the eleventh is past 20 ms
     assert capacity([0.05]) == 1
     assert capacity([0.015, 0.02, 0.07]) == 2
+
+
+def test_up_to_four_fifths_of_the_places_nobody_waits_for_others() -> None:
+    from streamsep.serve.worker import few
+
+    assert few(0.01, 10) == pytest.approx(8)
+    assert few(0.01, 2) == pytest.approx(4)  # all of them fit one by one

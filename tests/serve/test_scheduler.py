@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from streamsep.config import STEMS
 from streamsep.engine.separator import Separator
 from streamsep.protocol import decode_samples, encode_samples
-from streamsep.serve.scheduler import Scheduler
+from streamsep.serve.scheduler import TOGETHER, Scheduler
 from streamsep.serve.traffic import Change, Changed, Desk, Event, Failed, Flushed, Marked, Sounded, Spec
 from tests.engine.helpers import stack
 from tests.sounds import tune
@@ -24,8 +26,8 @@ Sound = np.ndarray
 class Bench:
     """A scheduler, driven until it has nothing left to do; keeps every session's events."""
 
-    def __init__(self, separator: Separator, exact: bool = True, slots: int = 8) -> None:
-        self.scheduler = Scheduler(separator, slots, exact)
+    def __init__(self, separator: Separator, exact: bool = True, slots: int = 8, few: float = float("inf")) -> None:
+        self.scheduler = Scheduler(separator, slots, exact, few=few)
         self.events: dict[str, list[Event]] = defaultdict(list)
 
     def __call__(self, name: str, session: str = "a", *values: object) -> None:
@@ -223,3 +225,37 @@ def test_more_sessions_than_places_are_refused(separator: Separator) -> None:
     bench("open", "b", SPEC)
     bench.run()
     assert isinstance(bench.events["b"][0], Failed) and not bench.events["a"]
+
+
+def test_frames_wait_for_one_another_where_there_are_too_many_to_go_alone(separator: Separator) -> None:
+    live, early = replace(SPEC, live=True), time.monotonic()  # before any frame is due
+    frame = encode_samples(tune(0.08, 48_000), "f32le")
+
+    def bench(exact: bool = False, sessions: int = 3, lookahead: int = 0) -> Bench:
+        bench = Bench(separator, exact, few=2)
+        for name in "abc"[:sessions]:
+            bench("open", name, replace(live, lookahead=lookahead))
+        assert bench.scheduler.wait(early) == float("inf")
+        bench("audio", "a", frame)
+        return bench
+
+    for at_once in (bench(sessions=2), bench(exact=True), bench(lookahead=-1)):
+        assert at_once.scheduler.wait(early) == 0
+    held = bench()
+    assert held.scheduler.wait(early) >= TOGETHER
+    assert held.scheduler.wait(time.monotonic() + TOGETHER) == 0  # but not for ever
+    held("audio", "b", frame)
+    assert held.scheduler.wait(early) >= TOGETHER
+    held("audio", "c", frame)
+    assert held.scheduler.wait(early) == 0
+    held.run()
+    held("audio", "b", frame)
+    held("mark", "c", 1)  # its sound is not all given: nothing to tell
+    assert held.scheduler.wait(early) >= TOGETHER
+    held("set", "c", Change(gains={"bass": 0.5}))  # and now there is
+    assert held.scheduler.wait(early) == 0
+    held.run()
+    held("open", "file", SPEC)
+    held("audio", "a", frame)
+    held("audio", "file", frame)
+    assert held.scheduler.wait(early) == 0

@@ -53,8 +53,9 @@ def _isolation(args: argparse.Namespace, model: str) -> serve_isolation.Report:
     port = free_port()
     options = [] if args.batched else ["--exact"]
     places = ("--max-sessions", str(args.sessions), "--resume-time", str(PATIENCE), "--threads", "1")
+    # Before the server: processes that compile kernels side by side may get code that differs in the last bit.
+    judge = serve_isolation.Judge(load(model), 1e-4 if args.batched else 0.0)
     with serving(model, port, *places, *options, log=subprocess.DEVNULL):
-        judge = serve_isolation.Judge(load(model), 1e-4 if args.batched else 0.0)
         run = serve_isolation.isolation(f"ws://127.0.0.1:{port}/v1", judge, args.sessions, 60 * args.minutes, args.seed)
         return asyncio.run(run)
 
@@ -63,6 +64,7 @@ def _fuzz(args: argparse.Namespace, model: str) -> serve_fuzz.Report:
     port = free_port()
     times = ("--resume-time", str(PATIENCE), "--idle-timeout", "5", "--threads", "1")
     options = ("--max-sessions", "16", "--exact", *times)
+    separator = load(model)  # before the server, see above
     with serving(model, port, *options, token=serve_fuzz.TOKEN, log=subprocess.DEVNULL) as process:
         target = serve_fuzz.Target(f"http://127.0.0.1:{port}/", PATIENCE, process.pid)
-        return asyncio.run(serve_fuzz.fuzz(target, load(model), args.messages, args.seed))
+        return asyncio.run(serve_fuzz.fuzz(target, separator, args.messages, args.seed))

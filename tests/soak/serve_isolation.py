@@ -25,7 +25,9 @@ RATES = (48_000, 48_000, 44_100)
 
 @dataclass
 class Report:
-    """``samples`` of single stems and channels were compared; ``faults`` says where one was not what it must be."""
+    """``samples`` of single stems and channels were compared; ``wrong`` blocks of them were not what they must be.
+    ``faults`` says where, of blocks only the first of a session.
+    """
 
     seconds: float = 0.0
     sessions: int = 0
@@ -36,6 +38,7 @@ class Report:
     resumed: int = 0
     refused: int = 0
     samples: int = 0
+    wrong: int = 0
     faults: list[str] = field(default_factory=list)
 
 
@@ -76,6 +79,7 @@ class Player:
         self._url, self._judge, self._report, self._seed = url, judge, report, seed
         self._rng = np.random.default_rng(seed)
         self._songs = 0
+        self._wrong = 0  # the last song that was not what it must be
 
     async def until(self, deadline: float) -> None:
         while time.monotonic() < deadline:
@@ -156,8 +160,13 @@ class Player:
 
     def _check(self, block: Block, expected: Sound) -> None:
         got = np.stack([block.stems[stem] for stem in STEMS])
-        if not self._judge.same(got, expected[..., block.position : block.position + block.count]):
-            self._fault(f"other sound at {block.position}")
+        mine = expected[..., block.position : block.position + block.count]
+        if not self._judge.same(got, mine):
+            self._report.wrong += 1
+            if self._wrong != self._songs:
+                most = np.abs(got - mine).max() if got.shape == mine.shape else np.inf
+                self._fault(f"other sound at {block.position}, {most:.1e} apart")
+            self._wrong = self._songs
         self._report.samples += got.size
 
     def _fault(self, text: str) -> None:
