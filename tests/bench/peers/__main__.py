@@ -70,10 +70,18 @@ def _cell(value: Callable[[dict[str, Any]], str], row: dict[str, Any]) -> str:
         return "-"
 
 
+def with_ratios(rows: list[dict[str, Any]]) -> None:
+    """Every row's operations over those of the first, whatever call counted them."""
+    first = rows[0].get("gflops_per_second")
+    for row in rows:
+        if first and "gflops_per_second" in row:
+            row["gflops_per_second_ratio"] = round(row["gflops_per_second"] / first, 3)
+
+
 def joined(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """Two reports of one machine as one: what ``now`` measured takes the place of what ``before`` had of a model.
 
-    The first model's own row stays as it was, for ratios are those of the call that measured them. Raises
+    The first model's own row stays as it was, for ratios of time are those of the call that measured them. Raises
     OptionError when the two cannot stand in one table.
     """
     differs = [name for name in ("processor", "threads", "torch") if before[name] != now[name]]
@@ -119,30 +127,37 @@ def main(
       python -m tests.bench.peers --rounds 0 --keep peers.json         # what needs no quiet machine
       python -m tests.bench.peers --no-count --only streamsep,HT --keep peers.json
     """
-    before = None if keep is None or not keep.exists() else json.loads(keep.read_text("utf-8"))
+    report = None if keep is None or not keep.exists() else json.loads(keep.read_text("utf-8"))
     peers = [peer for peer in PEERS if only is None or peer.name.lower().startswith(_names(only))]
+    if not peers:
+        raise OptionError(f"no peer's name begins like '{only}'.")
     errors = Console(stderr=True, highlight=False, log_path=False)
-    found = environment()
+    head = _head(threads)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "song.npy"
         np.save(path, _sound(song))
-        result = race(peers, path, threads, rounds, seconds, budget, errors.log, count)
-    report = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "processor": found["cpu"]["name"],
-        "threads": threads,
-        "torch": found["packages"]["torch"],
-        "rounds": rounds,
-        **result,
-    }
-    if before is not None:
-        report = joined(before, report)
-    if keep is not None:
-        keep.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        # Times are compared, so all run side by side; counts are not, and what is counted is kept at once.
+        for some in [peers] if rounds else [[peer] for peer in peers]:
+            found = {**head, **race(some, path, threads, rounds, seconds, budget, errors.log, count)}
+            report = found if report is None else joined(report, found)
+            if keep is not None:
+                keep.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    assert report is not None  # there is a peer
+    with_ratios(report["rows"])
     if as_json:
         print(json.dumps(report, indent=2))
     else:
         show(Console(highlight=False, width=170), report)
+
+
+def _head(threads: int) -> dict[str, Any]:
+    found = environment()
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "processor": found["cpu"]["name"],
+        "threads": threads,
+        "torch": found["packages"]["torch"],
+    }
 
 
 def _names(only: str) -> tuple[str, ...]:
