@@ -97,6 +97,9 @@ def race(
         rows = []
         for runner in runners:
             row = {**_identity(runner), **(_times(runner) if rounds else {})}
+            if not rounds:
+                runner.ask(do="round", start=0, seconds=0.5, budget=0.5)  # for its memory
+            row["peak_mb"] = round(runner.ask(do="memory")["peak_mb"], 1)
             if count:
                 tell(f"latency and operations of {runner.peer.name} …")
                 row |= _counts(runner)
@@ -125,7 +128,6 @@ def _times(runner: Runner) -> dict[str, Any]:
         "real_time_factor": round(float(np.median(factors)), 4),
         "real_time_factor_range": [round(f(factors), 4) for f in (min, max)],
         "step_ms": round(1_000 * float(np.median(np.concatenate([one["times"] for one in runner.rounds]))), 3),
-        "peak_mb": round(runner.ask(do="memory")["peak_mb"], 1),
         "cold_start_s": round(runner.ready["cold_start_s"], 2),
     }
 

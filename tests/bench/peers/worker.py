@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from typing import Any, TextIO
@@ -21,6 +20,7 @@ def main(number: int, begin: int, threads: int, song: str) -> None:
     os.dup2(2, 1)  # what a model's package prints must not get between the answers
     import numpy as np
 
+    from streamsep.profile.first_stem import peak_bytes
     from tests.bench.peers.peer import PEERS
 
     peer = PEERS[number]
@@ -38,7 +38,7 @@ def main(number: int, begin: int, threads: int, song: str) -> None:
         elif command["do"] == "latency":
             _answer(answers, runner.latency())
         elif command["do"] == "memory":
-            _answer(answers, {"peak_mb": _peak()})
+            _answer(answers, {"peak_mb": peak_bytes() / 1e6})
         elif command["do"] == "count":
             _answer(answers, {"flops_per_second": runner.flops()})
 
@@ -142,10 +142,6 @@ def _noise(channels: int, count: int) -> Any:
     import numpy as np
 
     return 0.1 * np.random.default_rng(0).standard_normal((channels, count)).astype(np.float32)
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 def _answer(answers: TextIO, said: dict[str, Any]) -> None:
