@@ -68,12 +68,13 @@ class Delay:
 
 
 def delay(sound: Sound, played: Sound, most: int) -> Delay:
-    """How much later ``played`` [2, n] is than ``sound`` [2, n], 0 to ``most`` samples, by cross-correlation."""
+    """How much later ``played`` [2, m] is than ``sound`` [2, n], 0 to ``most`` samples, by cross-correlation."""
     one, other = (x.astype(np.float64).sum(0) for x in (sound, played))
     size = 1 << int(np.ceil(np.log2(one.size + other.size)))
     both = np.fft.irfft(np.fft.rfft(one, size).conj() * np.fft.rfft(other, size), size)[: most + 1]
     best = int(both.argmax())
-    power = np.sqrt(np.sum(one[: one.size - best] ** 2) * np.sum(other[best:] ** 2))
+    there = other[best : best + one.size]
+    power = np.sqrt(np.sum(one[: there.size] ** 2) * np.sum(there**2))
     return Delay(best, float(both[best] / power) if power else 0.0)
 
 

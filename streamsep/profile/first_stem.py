@@ -60,13 +60,17 @@ def _memory() -> dict[str, float]:
     import psutil
 
     info = psutil.Process().memory_info()
-    peak = getattr(info, "peak_wset", 0) or _peak()
+    peak = getattr(info, "peak_wset", 0) or peak_bytes()
     return {"resident": info.rss / 1e6, "peak": peak / 1e6}
 
 
-def _peak() -> int:
+def peak_bytes() -> int:
+    """The most that was resident of this process; 0 on Windows."""
     if sys.platform == "win32":
         return 0
+    if sys.platform == "linux":  # getrusage there begins with what the launching process had
+        with open("/proc/self/status") as status:
+            return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

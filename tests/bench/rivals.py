@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +12,7 @@ from streamsep.config import BINS, FRAME, HOP, SAMPLE_RATE, STEMS
 from streamsep.data.hs_tasnet import SOURCES, separate
 from streamsep.evaluate.metrics import Sound
 from streamsep.model.net import Net
+from tests.bench.hs_tasnet import hs_tasnet_module
 from tests.bench.mask_net import MaskNet
 
 
@@ -82,30 +79,3 @@ def mask_width(flops: float) -> int:
     while spent(width + 32) <= flops:
         width += 32
     return width
-
-
-def hs_tasnet_module() -> Any:
-    """The package's model file by itself: its package wants torchaudio, torchcodec and an ffmpeg program to load.
-
-    Only its file and picture functions use those, so empty modules stand in. Raises ImportError when it is not there.
-    """
-    package = importlib.util.find_spec("hs_tasnet")
-    if package is None or package.origin is None:
-        raise ImportError("hs-tasnet is not installed")
-    for name, used in (
-        ("torchaudio", ("transforms",)),
-        ("torchaudio.transforms", ()),
-        ("torchaudio.functional", ("resample",)),
-        ("torchcodec", ()),
-        ("torchcodec.encoders", ("AudioEncoder",)),
-    ):
-        stand_in = sys.modules.setdefault(name, ModuleType(name))
-        for attribute in used:
-            if not hasattr(stand_in, attribute):
-                setattr(stand_in, attribute, ModuleType(attribute))
-    path = Path(package.origin).with_name("hs_tasnet.py")
-    spec = importlib.util.spec_from_file_location("hs_tasnet_model", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

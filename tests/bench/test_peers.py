@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from streamsep.errors import OptionError
+from tests.bench.peers.__main__ import joined
 from tests.bench.peers.peer import PEERS, Chunked
 from tests.bench.peers.race import race
+from tests.bench.peers.stand_ins import stand_in
 from tests.bench.peers.worker import Runner
 
 
@@ -68,10 +72,42 @@ def test_our_own_row_is_measured() -> None:
     said = runner.round(song, 0.9, 0.2, 60)  # over the end of the song: it begins again
     assert said["seconds"] == pytest.approx(0.2)
     assert len(said["times"]) == 5
-    assert runner.click() == 2_880
+    assert runner.latency() == {"samples": 2_880, "by": "click"}
+    assert runner.waited() == 1_920 + 960  # a frame, and half a window that it is held back
     per_second = runner.flops()
     weights = 2 * runner.built.parameters * 25
     assert weights / 2 < per_second < 20 * weights  # most weights meet the frame once, some seven times
+
+
+def _report(*rows: dict[str, object], **more: object) -> dict[str, object]:
+    return {"processor": "x", "threads": 1, "torch": "2", "rows": list(rows), "missing": {}, **more}
+
+
+def test_results_of_several_calls_become_one_table() -> None:
+    ours, other = PEERS[0].name, PEERS[2].name
+    before = _report({"name": ours, "real_time_factor": 0.2}, {"name": other, "gflops_per_second": 9.0})
+    before["missing"] = {other: "not installed then", "gone": "not installed"}
+    now = _report({"name": other, "real_time_factor": 3.0}, {"name": ours, "real_time_factor": 0.3, "step_ms": 9.0})
+    found = joined(before, now)
+    assert found["rows"] == [
+        {"name": ours, "real_time_factor": 0.2, "step_ms": 9.0},
+        {"name": other, "gflops_per_second": 9.0, "real_time_factor": 3.0},
+    ]
+    assert found["missing"] == {"gone": "not installed"}
+    with pytest.raises(OptionError, match="another threads"):
+        joined(before, _report(threads=2))
+
+
+def test_what_cannot_be_loaded_has_a_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torchaudio", None)  # importing it fails
+    assert stand_in("torchaudio")
+    from torchaudio import functional, transforms
+
+    assert functional.resample is None and not hasattr(transforms, "Spectrogram")
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 def _installed(package: str) -> bool:

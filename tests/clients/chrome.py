@@ -121,8 +121,8 @@ class Page:
 
 
 @contextmanager
-def browser(microphone: Path) -> Iterator[Page]:
-    """A browser of one's own; ``microphone`` is the WAV file that its microphone plays."""
+def browser(microphone: Path, tap: str = _TAP) -> Iterator[Page]:
+    """A browser of one's own; its microphone plays the WAV file ``microphone``; ``tap`` is what pages run first."""
     with tempfile.TemporaryDirectory(prefix="chromium", ignore_cleanup_errors=True) as folder:
         process = subprocess.Popen(
             [
@@ -144,7 +144,7 @@ def browser(microphone: Path) -> Iterator[Page]:
                 page = Page(socket)
                 for domain in ("Page", "Runtime", "Log"):
                     page.call(f"{domain}.enable")
-                page.call("Page.addScriptToEvaluateOnNewDocument", source=_TAP)
+                page.call("Page.addScriptToEvaluateOnNewDocument", source=tap)
                 yield page
         finally:
             process.terminate()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 import sounddevice
@@ -58,18 +59,25 @@ def main() -> None:
 
 def ports() -> tuple[str, str]:
     """Names of streamsep's client and of this one, which came last."""
-    listed = subprocess.run(["jack_lsp"], capture_output=True, text=True, check=True).stdout.split()
-    clients = [name.partition(":")[0] for name in listed if ":out_0" in name]
+    clients = players(subprocess.run(["jack_lsp"], capture_output=True, text=True, check=True).stdout)
     return next(name for name in clients if name.startswith("streamsep")), clients[-1]
 
 
-def wire(source: str, target: str) -> None:
-    """Connect two ports, after taking the source from the system's."""
-    for port in ("system:playback_1", "system:playback_2"):
-        subprocess.run(["jack_disconnect", source, port], capture_output=True, check=False)
-    for port in ("system:capture_1", "system:capture_2"):
-        subprocess.run(["jack_disconnect", port, target], capture_output=True, check=False)
-    subprocess.run(["jack_connect", source, target], capture_output=True, check=True)
+def players(listed: str) -> list[str]:
+    """Names of the clients that play, in the order in which they came; ``listed`` by jack_lsp."""
+    return [name.partition(":")[0] for name in listed.split() if ":out_0" in name]
+
+
+def wire(source: str, target: str, env: Mapping[str, str] | None = None) -> None:
+    """Connect two ports, after taking them from the system's."""
+
+    def call(*command: str, check: bool = False) -> None:
+        subprocess.run(command, env=env, capture_output=True, check=check)
+
+    for number in range(1, 5):
+        call("jack_disconnect", source, f"system:playback_{number}")
+        call("jack_disconnect", f"system:capture_{number}", target)
+    call("jack_connect", source, target, check=True)
 
 
 if __name__ == "__main__":

@@ -136,13 +136,38 @@ def pulse() -> Iterator[Pulse]:
 
 
 @contextlib.contextmanager
-def jack(period: int = 256) -> Iterator[Jack]:
+def pulse_stage() -> Iterator[Pulse]:
+    """One null sink ``stage`` of four channels, default sink and, by its monitor, default source: what is played on
+    1, 2 is the line-in of streamsep, which plays on 3, 4. Its monitor holds both on one time axis.
+    """
+    with tempfile.TemporaryDirectory(prefix="pulse") as folder:
+        (Path(folder) / ".asoundrc").write_text(_ASOUND)
+        (Path(folder) / "daemon.conf").write_text("enable-remixing = no\n")  # channels 3, 4 are not mixed into 1, 2
+        server = Pulse(
+            _clean()
+            | {"HOME": folder, "XDG_RUNTIME_DIR": folder, "PULSE_CONFIG": f"{folder}/daemon.conf"}
+            | {"PULSE_SOURCE": "stage.monitor", "PULSE_SINK": "stage"},
+            ("--in", "pulse", "--out", "pulse", "--in-channels", "1,2", "--out-channels", "3,4"),
+            (
+                *("pulseaudio", "-n", "--exit-idle-time=-1", "--daemonize=no", "--use-pid-file=no"),
+                "--load=module-native-protocol-unix",
+                "--load=module-null-sink sink_name=stage rate=48000 channels=4 "
+                "channel_map=front-left,front-right,rear-left,rear-right",
+            ),
+            ("pactl", "info"),
+        )
+        yield from _running(server)
+
+
+@contextlib.contextmanager
+def jack(period: int = 256, channels: int = 2) -> Iterator[Jack]:
     """The dummy driver: a device ``system`` whose inputs are silent; the player connects itself to streamsep."""
     name = f"streamsep{os.getpid()}-{next(_numbers)}"
     server = Jack(
         _clean() | {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1"},
         ("--in", "system, JACK", "--out", "system, JACK"),
-        ("jackd", *_urgency(), "-n", name, "-d", "dummy", "-r", str(RATE), "-p", str(period)),
+        ("jackd", *_urgency(), "-n", name, "-d", "dummy", "-r", str(RATE), "-p", str(period))
+        + ("-C", str(channels), "-P", str(channels)),
         ("jack_lsp",),
     )
     yield from _running(server)

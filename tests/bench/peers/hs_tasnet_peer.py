@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-import types
-
 import numpy as np
 import torch
 
+from tests.bench.hs_tasnet import hs_tasnet_module
 from tests.bench.peers.peer import Built, Sound, parameters
 
 
@@ -22,11 +19,8 @@ class Streaming:
 
 
 def build() -> Built:
-    _without_writer()
-    from hs_tasnet import HSTasNet  # pyright: ignore[reportMissingImports]
-
     torch.manual_seed(0)
-    model = HSTasNet().eval()
+    model = hs_tasnet_module().HSTasNet().eval()
     hop = model.overlap_len
     block = np.zeros((2, hop), np.float32)
     return Built(
@@ -38,20 +32,3 @@ def build() -> Built:
         counted_samples=hop,
         recurrent=True,
     )
-
-
-def _without_writer() -> None:
-    """hs-tasnet imports torchcodec to write files, which is not wanted here, and torchcodec needs FFmpeg and the torch
-    it was built with: where it cannot be loaded, an empty module takes its place.
-    """
-    try:
-        importlib.import_module("torchcodec.encoders")
-    except Exception:
-        for name in [known for known in sys.modules if known.split(".")[0] == "torchcodec"]:
-            del sys.modules[name]
-        package, encoders, decoders = (
-            types.ModuleType(name) for name in ("torchcodec", "torchcodec.encoders", "torchcodec.decoders")
-        )
-        encoders.AudioEncoder = decoders.AudioDecoder = None  # pyright: ignore[reportAttributeAccessIssue]
-        for module in (package, encoders, decoders):
-            sys.modules[module.__name__] = module

@@ -19,7 +19,7 @@ class Streaming:
             model.streaming_forever(1)  # pyright: ignore[reportCallIssue]
 
     def push(self, block: Sound) -> Sound:
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference_mode: its state is reset outside
             codes = self._model.encode(torch.from_numpy(block)[None])  # pyright: ignore[reportCallIssue]
             return self._model.decode(codes)[0].numpy()  # pyright: ignore[reportCallIssue]
 

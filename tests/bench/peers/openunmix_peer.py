@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 
 from tests.bench.peers.peer import Built, chunked
+from tests.bench.peers.stand_ins import stand_in
 
 _RATE = 44_100
 
 
 def build(window: float, hop: float, margin: float) -> Built:
+    stand_in("torchaudio")  # for files only
     from openunmix import umxhq_spec  # pyright: ignore[reportMissingImports]
     from openunmix.model import Separator  # pyright: ignore[reportMissingImports]
 

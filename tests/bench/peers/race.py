@@ -68,8 +68,13 @@ def race(
     seconds: float,
     budget: float,
     tell: Callable[[str], None],
+    count: bool = True,
 ) -> dict[str, Any]:
-    """Measure all; the first round is a warm-up and does not count. Gives a row for every peer that is there."""
+    """Measure all; the first round is a warm-up and does not count. Gives a row for every peer that is there.
+
+    Without ``rounds`` a row has no times, without ``count`` no latency by click and no operations: what needs a quiet
+    machine can be measured apart from what does not.
+    """
     runners: list[Runner] = []
     missing: dict[str, str] = {}
     try:
@@ -79,17 +84,26 @@ def race(
             if runner.missing is None:
                 runners.append(runner)
             else:
-                missing[peer.name] = f"{runner.missing} (pip install {peer.package})"
+                missing[peer.name] = f"{runner.missing} (pip install {peer.package}; see --help)"
                 runner.end()
-        for number in range(rounds + 1):
+        for number in range(rounds + 1 if rounds else 0):
             tell("warming up …" if number == 0 else f"round {number} of {rounds} …")
             for runner in runners:
                 part = seconds if number else min(seconds, 1.0)
                 said = runner.ask(do="round", start=number * seconds, seconds=part, budget=budget if number else 0.5)
                 if number:
                     runner.rounds.append(said)
-        tell("latency and operations …")
-        rows = [_row(runner, runner.ask(do="latency"), runner.ask(do="count")) for runner in runners]
+                    tell(f"  {runner.peer.name}: {1_000 * sum(said['times']) / len(said['times']):.1f} ms a step")
+        rows = []
+        for runner in runners:
+            row = {**_identity(runner), **(_times(runner) if rounds else {})}
+            if not rounds:
+                runner.ask(do="round", start=0, seconds=0.5, budget=0.5)  # for its memory
+            row["peak_mb"] = round(runner.ask(do="memory")["peak_mb"], 1)
+            if count:
+                tell(f"latency and operations of {runner.peer.name} …")
+                row |= _counts(runner)
+            rows.append(row)
     finally:
         for runner in runners:
             runner.end()
@@ -97,36 +111,41 @@ def race(
     return {"rows": rows, "missing": missing}
 
 
-def _row(runner: Runner, latency: dict[str, Any], count: dict[str, Any]) -> dict[str, Any]:
+def _identity(runner: Runner) -> dict[str, Any]:
     peer = runner.peer
-    factors = [sum(one["times"]) / one["seconds"] for one in runner.rounds]
-    times = np.concatenate([one["times"] for one in runner.rounds])
-    samples = max(one["waited"] for one in runner.rounds) if latency["click"] is None else latency["click"]
-    algorithmic = 1_000 * samples / peer.rate
-    compute = 1_000 * float(np.median(times))
     return {
         "name": peer.name,
         "stems": peer.stems,
         "weights": peer.weights,
         "how": peer.how,
+        "parameters": runner.ready["parameters"],
+    }
+
+
+def _times(runner: Runner) -> dict[str, Any]:
+    factors = [sum(one["times"]) / one["seconds"] for one in runner.rounds]
+    return {
         "real_time_factor": round(float(np.median(factors)), 4),
         "real_time_factor_range": [round(f(factors), 4) for f in (min, max)],
-        "step_ms": round(compute, 3),
-        "latency_ms": round(algorithmic, 2),
-        "latency_and_step_ms": round(algorithmic + compute, 2),
-        "latency_by": "samples in and out" if latency["click"] is None else "click",
-        "gflops_per_second": round(count["flops_per_second"] / 1e9, 3),
-        "parameters": runner.ready["parameters"],
-        "peak_mb": round(count["peak_mb"], 1),
+        "step_ms": round(1_000 * float(np.median(np.concatenate([one["times"] for one in runner.rounds]))), 3),
         "cold_start_s": round(runner.ready["cold_start_s"], 2),
     }
 
 
+def _counts(runner: Runner) -> dict[str, Any]:
+    found = runner.ask(do="latency")
+    return {
+        "latency_ms": round(1_000 * found["samples"] / runner.peer.rate, 2),
+        "latency_by": found["by"],
+        "gflops_per_second": round(runner.ask(do="count")["flops_per_second"] / 1e9, 3),
+    }
+
+
 def _ratios(rows: list[dict[str, Any]]) -> None:
-    """Every row's time and operations for a second of sound over those of the first."""
+    """Every row's time for a second of sound over that of the first, which ran beside it."""
     for row in rows:
-        for name in ("real_time_factor", "gflops_per_second"):
-            row[f"{name}_ratio"] = round(row[name] / rows[0][name], 3)
+        if "real_time_factor" in row:
+            row["real_time_factor_ratio"] = round(row["real_time_factor"] / rows[0]["real_time_factor"], 3)
 
 
 def _line(process: subprocess.Popen[str]) -> dict[str, Any]:
