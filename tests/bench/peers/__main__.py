@@ -31,6 +31,7 @@ NOTES = (
 )
 
 
+TIMES = ("real_time_factor", "real_time_factor_range", "real_time_factor_ratio", "step_ms", "cold_start_s")
 COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
     ("real-time factor", lambda row: f"{row['real_time_factor']:.3f}"),
     ("ratio", lambda row: f"{row['real_time_factor_ratio']:.1f}"),
@@ -81,7 +82,7 @@ def with_ratios(rows: list[dict[str, Any]]) -> None:
 def joined(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """Two reports of one machine as one: what ``now`` measured takes the place of what ``before`` had of a model.
 
-    The first model's own row stays as it was, for ratios of time are those of the call that measured them. Raises
+    The first model's times stay as they were: its part in a later call is to be what others' ratios stand on. Raises
     OptionError when the two cannot stand in one table.
     """
     differs = [name for name in ("processor", "threads", "torch") if before[name] != now[name]]
@@ -90,7 +91,9 @@ def joined(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     rows = {row["name"]: row for row in before["rows"]}
     for row in now["rows"]:
         kept = rows.get(row["name"], {})
-        rows[row["name"]] = {**row, **kept} if row["name"] == PEERS[0].name else {**kept, **row}
+        rows[row["name"]] = {**kept, **row}
+        if row["name"] == PEERS[0].name:
+            rows[row["name"]] |= {name: kept[name] for name in TIMES if name in kept}
     order = [peer.name for peer in PEERS]
     missing = {name: why for name, why in {**before["missing"], **now["missing"]}.items() if name not in rows}
     return {**now, "rows": sorted(rows.values(), key=lambda row: order.index(row["name"])), "missing": missing}

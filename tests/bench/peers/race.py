@@ -123,11 +123,13 @@ def _identity(runner: Runner) -> dict[str, Any]:
 
 
 def _times(runner: Runner) -> dict[str, Any]:
+    """``step_ms``: a step that computes: where only some do, as at lookahead -1, those count (95 % take less)."""
     factors = [sum(one["times"]) / one["seconds"] for one in runner.rounds]
+    slow = [float(np.percentile(one["times"], 95)) for one in runner.rounds]
     return {
         "real_time_factor": round(float(np.median(factors)), 4),
         "real_time_factor_range": [round(f(factors), 4) for f in (min, max)],
-        "step_ms": round(1_000 * float(np.median(np.concatenate([one["times"] for one in runner.rounds]))), 3),
+        "step_ms": round(1_000 * float(np.median(slow)), 3),
         "cold_start_s": round(runner.ready["cold_start_s"], 2),
     }
 

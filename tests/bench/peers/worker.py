@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-_BLOCKS = 5  # a chunked model gives in its second block what its first one held back
+_BLOCKS = 3  # a chunked model gives in its second block what its first one held back
 
 
 def main(number: int, begin: int, threads: int, song: str) -> None:
