@@ -78,7 +78,7 @@ async def play(
     """
     report = Report(number)
     await asyncio.sleep(float(np.random.default_rng(number).uniform(0, 0.04)))
-    begun = time.monotonic()
+    begun, wait = time.monotonic(), 1.0
     while True:
         left = sound[:, round((time.monotonic() - begun) * rate) :] if report.refusals else sound
         try:

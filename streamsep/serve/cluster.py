@@ -85,11 +85,11 @@ def serve_on_ray(options: ServeOptions, replicas: Replicas, log_json: bool, anno
         if options.certfile is not None:
             http |= {"ssl_certfile": str(options.certfile), "ssl_keyfile": str(options.keyfile)}
         quiet = {"log_level": "WARNING", "enable_access_log": False}
-        serve.start(http_options=http, logging_config=quiet)
         try:
+            serve.start(http_options=http, logging_config=quiet)
             app = application(serve, options, replicas, log_json)
             handle = serve.run(app, name=APP, route_prefix="/", logging_config=quiet)
-        except RuntimeError as error:
+        except (RuntimeError, ray.exceptions.RayError) as error:
             raise StreamsepError(f"Ray could not start the replicas: {_first_line(error)}") from error
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
