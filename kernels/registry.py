@@ -14,28 +14,35 @@ VARIABLE = "STREAMSEP_KERNELS"
 EVERY = "all"
 
 _log = logging.getLogger(__name__)
-_DEVICES = {"triton": ("cuda",), "numba": ("cpu",), "native": ("cpu", "cuda"), "reference": ("cpu", "cuda")}
-_PACKAGES = {"triton": "triton", "numba": "numba"}
-# Backends in order of preference; those that do not serve a device are left out there.
+_DEVICES = {
+    "triton": ("cuda",),
+    "numba": ("cpu",),
+    "native": ("cpu", "cuda"),
+    "reference": ("cpu", "cuda"),
+    "numba_int8": ("cpu",),
+}
+_PACKAGES = {"triton": "triton", "numba": "numba", "numba_int8": "numba"}
+# Backends in order of preference; those that do not serve a device are left out there. What comes after the reference,
+# which always serves, is had by name only: it changes the result.
 _OPS = {
     "band_energies": ("numba", "reference"),
-    "conformer_step": ("numba", "reference"),
+    "conformer_step": ("numba", "reference", "numba_int8"),
     "conv_stream": ("triton", "numba", "native", "reference"),
-    "depth_decode": ("numba", "reference"),
+    "depth_decode": ("triton", "numba", "reference", "numba_int8"),
     "istft_ola": ("reference",),
     "linear_residual": ("triton", "numba", "native", "reference"),
     "mask_render": ("reference",),
     "norm_qkv_rope_append": ("triton", "numba", "reference"),
     "norm_swiglu": ("triton", "numba", "reference"),
     "paged_attention": ("triton", "numba", "native", "reference"),
-    "paged_step": ("triton", "numba", "reference"),
+    "paged_step": ("triton", "numba", "reference", "numba_int8"),
     "rel_attention": ("triton", "numba", "reference"),
     "rms_norm": ("triton", "numba", "native", "reference"),
     "rvq_decode": ("triton", "numba", "reference"),
     "rvq_encode": ("triton", "numba", "reference"),
     "sample": ("triton", "numba", "reference"),
     "swiglu": ("triton", "numba", "reference"),
-    "temporal_step": ("triton", "numba", "reference"),
+    "temporal_step": ("triton", "numba", "reference", "numba_int8"),
 }
 _FILES = {"rvq_encode": "rvq", "rvq_decode": "rvq"}
 

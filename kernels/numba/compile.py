@@ -1,4 +1,4 @@
-"""How numba functions are compiled here. Knows numba's options; knows no op."""
+"""How numba functions are compiled here, and how they get numbers. Knows numba's options; knows no op."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
+from torch import Tensor
 
 # Sums may be reordered (that is what makes them vectors), but infinities and NaN keep their meaning: masks need them.
 _FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -23,3 +25,8 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no writable cache folder
         return numba.njit(**options)(function)
+
+
+def array(tensor: Tensor) -> Any:
+    """A tensor's numbers in C order; a view where they already are."""
+    return np.ascontiguousarray(tensor.detach().numpy())

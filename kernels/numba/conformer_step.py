@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kernels.numba.compile import jit
-from kernels.numba.linear import add_linear
+from kernels.numba.matrices import add_product, numbers, outputs
 from kernels.numba.parts import array, attend_ring, mlp_rows, norm_rows
 from kernels.reference.conformer_step import ConformerWeights
 
@@ -29,7 +29,7 @@ def conformer_step(
         raise TypeError(f"the numba Conformer step takes float32 on the CPU, got {x.dtype} on {x.device}")
     rows = x.detach().numpy().reshape(-1, x.shape[-1]).copy()
     moves = np.ones(len(x), dtype=np.bool_) if active is None else active.numpy()
-    w = ConformerWeights(*(array(each) for each in weights))
+    w = ConformerWeights(*(numbers(each) for each in weights))
     mlp_rows(rows, w.first_norm, w.first_up, w.first_down)
     ring = key.numpy(), value.numpy(), w.distance, array(position), moves
     _time(rows, w.time_norm, w.time_qkv, w.time_out, *ring)
@@ -44,8 +44,8 @@ def _opened(rows: Any, norm: Any, weight: Any) -> Any:
     """rms_norm(rows) · weightᵀ."""
     normed = np.empty_like(rows)
     norm_rows(rows, norm, normed)
-    y = np.zeros((rows.shape[0], weight.shape[0]), dtype=np.float32)
-    add_linear(normed, weight, y)
+    y = np.zeros((rows.shape[0], outputs(weight)), dtype=np.float32)
+    add_product(normed, weight, y)
     return y
 
 
@@ -85,7 +85,7 @@ def _time(
                     count,
                     mixed[b * tokens + n, first : first + dim],
                 )
-    add_linear(mixed, out, rows)
+    add_product(mixed, out, rows)
 
 
 @jit
@@ -121,7 +121,7 @@ def _convolution(
     for r in range(rows.shape[0]):
         for i in range(dim):
             hidden[r, i] = hidden[r, i] / (one + math.exp(-hidden[r, i]))
-    add_linear(hidden, down, rows)
+    add_product(hidden, down, rows)
 
 
 @jit
@@ -152,4 +152,4 @@ def _bands(rows: Any, norm: Any, qkv: Any, out: Any, tokens: int, heads: int) ->
                 weight = scores[u] / total
                 for i in range(first, first + dim):
                     mixed[r, i] += weight * projected[start + u, 2 * width + i]
-    add_linear(mixed, out, rows)
+    add_product(mixed, out, rows)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kernels.numba.compile import jit
 from kernels.numba.linear import add_linear
+from kernels.numba.matrices import add_product, numbers, outputs, pick
 from kernels.numba.parts import array, mlp_rows, norm_rows
 from kernels.numba.sample import NOTHING, choose, uniform
 from kernels.reference.depth_decode import Choice, DepthPlan, Emitted
@@ -45,8 +46,8 @@ def depth_decode(
     ends = np.cumsum(np.array([len(books) for books in plan.books]))
     _chain(
         array(weights.feed),
-        tuple(tuple(array(w) for w in layer) for layer in weights.layers),
-        tuple(array(w) for w in weights.heads),
+        tuple(tuple(numbers(w) for w in layer) for layer in weights.layers),
+        tuple(numbers(w) for w in weights.heads),
         heads,
         array(vectors),
         array(scale),
@@ -154,11 +155,11 @@ def _layer(
     attention_norm, qkv, out, mlp_norm, gate_up, down = layer
     normed = np.empty_like(x)
     norm_rows(x, attention_norm, normed)
-    projected = np.zeros((x.shape[0], qkv.shape[0]), dtype=np.float32)
-    add_linear(normed, qkv, projected)
+    projected = np.zeros((x.shape[0], outputs(qkv)), dtype=np.float32)
+    add_product(normed, qkv, projected)
     mixed = np.zeros_like(x)
     _attend(projected, past, filled, bias, mixed)
-    add_linear(mixed, out, x)
+    add_product(mixed, out, x)
     mlp_rows(x, mlp_norm, gate_up, down)
 
 
@@ -202,7 +203,7 @@ def _heads(x: Any, weights: Any, books: Any, logits: Any) -> None:
     """x ``[N·R, D]`` → logits ``[N, R, K]`` of the places' codebooks."""
     norm, head, low, vectors, scale, bias = weights
     frames, places, _ = logits.shape
-    full = head.shape[0]
+    full = outputs(head)
     normed = np.empty_like(x)
     norm_rows(x, norm, normed)
     rows = np.empty((frames, x.shape[1]), dtype=np.float32)
@@ -212,7 +213,7 @@ def _heads(x: Any, weights: Any, books: Any, logits: Any) -> None:
             rows[n] = normed[n * places + r]
             out[n] = bias[books[r]]
         if books[r] < full:
-            add_linear(rows, head[books[r]], out)
+            add_product(rows, pick(head, books[r]), out)
         else:
             latent = np.zeros((frames, low.shape[1]), dtype=np.float32)
             add_linear(rows, low[books[r] - full], latent)

@@ -62,3 +62,59 @@ def add_linear(x: Any, weight: Any, y: Any) -> None:
             for i in range(inputs):
                 a0 += weight[o, i] * x[r, i]
             y[r, o] += a0
+
+
+@jit
+def add_linear_int8(x: Any, weight: Any, scale: Any, y: Any) -> None:
+    """y += (x · weightᵀ) · scale: weight ``[O, I]`` int8, scale ``[O]``, else as :func:`add_linear`.
+
+    The weights become float32 in registers: a quarter of the bytes, more instructions.
+    """
+    rows, inputs = x.shape
+    outputs = weight.shape[0]
+    zero = np.float32(0)
+    blocked = outputs // 4 * 4
+    paired = rows // 2 * 2
+    for o in range(0, blocked, 4):
+        s0, s1, s2, s3 = scale[o], scale[o + 1], scale[o + 2], scale[o + 3]
+        for r in range(0, paired, 2):
+            a0, a1, a2, a3 = zero, zero, zero, zero
+            b0, b1, b2, b3 = zero, zero, zero, zero
+            for i in range(inputs):
+                u, v = x[r, i], x[r + 1, i]
+                w0, w1 = np.float32(weight[o, i]), np.float32(weight[o + 1, i])
+                w2, w3 = np.float32(weight[o + 2, i]), np.float32(weight[o + 3, i])
+                a0 += w0 * u
+                a1 += w1 * u
+                a2 += w2 * u
+                a3 += w3 * u
+                b0 += w0 * v
+                b1 += w1 * v
+                b2 += w2 * v
+                b3 += w3 * v
+            y[r, o] += a0 * s0
+            y[r, o + 1] += a1 * s1
+            y[r, o + 2] += a2 * s2
+            y[r, o + 3] += a3 * s3
+            y[r + 1, o] += b0 * s0
+            y[r + 1, o + 1] += b1 * s1
+            y[r + 1, o + 2] += b2 * s2
+            y[r + 1, o + 3] += b3 * s3
+        for r in range(paired, rows):
+            a0, a1, a2, a3 = zero, zero, zero, zero
+            for i in range(inputs):
+                u = x[r, i]
+                a0 += np.float32(weight[o, i]) * u
+                a1 += np.float32(weight[o + 1, i]) * u
+                a2 += np.float32(weight[o + 2, i]) * u
+                a3 += np.float32(weight[o + 3, i]) * u
+            y[r, o] += a0 * s0
+            y[r, o + 1] += a1 * s1
+            y[r, o + 2] += a2 * s2
+            y[r, o + 3] += a3 * s3
+    for o in range(blocked, outputs):
+        for r in range(rows):
+            a0 = zero
+            for i in range(inputs):
+                a0 += np.float32(weight[o, i]) * x[r, i]
+            y[r, o] += a0 * scale[o]

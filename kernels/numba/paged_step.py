@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kernels.numba.compile import jit
-from kernels.numba.linear import add_linear
+from kernels.numba.matrices import add_product, numbers, outputs
 from kernels.numba.parts import array, mlp_rows, norm_rows, rotate
 from kernels.reference.layer import LayerWeights
 
@@ -50,7 +50,7 @@ def step(
     rows = x.detach().numpy().copy()
     moves = np.ones(len(rows), dtype=np.bool_) if active is None else active.numpy()
     pages = k_pages.numpy(), v_pages.numpy(), table
-    _layer(rows, *(array(w) for w in layer), *pages, array(position), array(cos), array(sin), moves)
+    _layer(rows, *(numbers(w) for w in layer), *pages, array(position), array(cos), array(sin), moves)
     return torch.from_numpy(rows)
 
 
@@ -74,11 +74,11 @@ def _layer(
     slots = x.shape[0]
     page, kv_heads, dim = k_pages.shape[1], k_pages.shape[2], k_pages.shape[3]
     window = page * table.shape[1]
-    heads = qkv.shape[0] // dim - 2 * kv_heads
+    heads = outputs(qkv) // dim - 2 * kv_heads
     normed = np.empty_like(x)
     norm_rows(x, attention_norm, normed)
-    projected = np.zeros((slots, qkv.shape[0]), dtype=np.float32)
-    add_linear(normed, qkv, projected)
+    projected = np.zeros((slots, outputs(qkv)), dtype=np.float32)
+    add_product(normed, qkv, projected)
     mixed = np.zeros((slots, heads * dim), dtype=np.float32)
     for b in range(slots):
         if moves[b]:
@@ -89,7 +89,7 @@ def _layer(
             k_pages[at, cell % page] = row[heads : heads + kv_heads]
             v_pages[at, cell % page] = row[heads + kv_heads :]
             _attend(row[:heads], k_pages, v_pages, table[b], min(position[b] + 1, window), mixed[b])
-    add_linear(mixed, out, x)
+    add_product(mixed, out, x)
     mlp_rows(x, mlp_norm, gate_up, down)
 
 

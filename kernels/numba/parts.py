@@ -12,15 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.numba.compile import jit
-from kernels.numba.linear import add_linear
+from kernels.numba.compile import array, jit
+from kernels.numba.matrices import add_product, outputs
 
 _EPS = np.float32(1e-6)
-
-
-def array(tensor: Tensor) -> Any:
-    """A tensor's numbers in C order; a view where they already are."""
-    return np.ascontiguousarray(tensor.detach().numpy())
 
 
 def rows_of(op: str, x: Tensor) -> Any:
@@ -59,17 +54,17 @@ def norm_swiglu_rows(x: Any, norm: Any, gate_up: Any, y: Any, eps: Any = _EPS) -
     """y = swiglu(rms_norm(x) · gate_upᵀ): x ``[M, D]``, y ``[M, H]``."""
     normed = np.empty_like(x)
     norm_rows(x, norm, normed, eps)
-    opened = np.zeros((x.shape[0], gate_up.shape[0]), dtype=np.float32)
-    add_linear(normed, gate_up, opened)
+    opened = np.zeros((x.shape[0], outputs(gate_up)), dtype=np.float32)
+    add_product(normed, gate_up, opened)
     swiglu_rows(opened, y)
 
 
 @jit
 def mlp_rows(x: Any, norm: Any, gate_up: Any, down: Any) -> None:
     """x += swiglu(rms_norm(x) · gate_upᵀ) · downᵀ, x ``[M, D]`` in place."""
-    hidden = np.empty((x.shape[0], gate_up.shape[0] // 2), dtype=np.float32)
+    hidden = np.empty((x.shape[0], outputs(gate_up) // 2), dtype=np.float32)
     norm_swiglu_rows(x, norm, gate_up, hidden)
-    add_linear(hidden, down, x)
+    add_product(hidden, down, x)
 
 
 @jit

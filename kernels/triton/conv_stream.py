@@ -5,8 +5,6 @@ A program owns a block of channels of one slot through all its frames, so that n
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -39,13 +37,13 @@ def conv_stream(x: Tensor, past: Tensor, weight: Tensor, length: Tensor) -> Tens
 
 @triton.jit
 def _convolve(
-    x_ptr: Any,  # [B, T, D]
-    past_ptr: Any,  # [B, K-1, D], changed in place
-    weight_ptr: Any,  # [K, D]
-    length_ptr: Any,  # [B]
-    y_ptr: Any,  # [B, T, D]
-    frames: Any,
-    dim: Any,
+    x_ptr: tl.tensor,  # [B, T, D]
+    past_ptr: tl.tensor,  # [B, K-1, D], changed in place
+    weight_ptr: tl.tensor,  # [K, D]
+    length_ptr: tl.tensor,  # [B]
+    y_ptr: tl.tensor,  # [B, T, D]
+    frames: tl.tensor,
+    dim: tl.tensor,
     KERNEL: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:

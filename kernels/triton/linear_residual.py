@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -36,13 +34,13 @@ def linear_residual(x: Tensor, weight: Tensor, residual: Tensor) -> Tensor:
 
 @triton.jit
 def _add(
-    x_ptr: Any,  # [M, I]
-    weight_ptr: Any,  # [O, I]
-    residual_ptr: Any,  # [M, O]
-    y_ptr: Any,  # [M, O]
-    rows: Any,
-    dim: Any,
-    outputs: Any,
+    x_ptr: tl.tensor,  # [M, I]
+    weight_ptr: tl.tensor,  # [O, I]
+    residual_ptr: tl.tensor,  # [M, O]
+    y_ptr: tl.tensor,  # [M, O]
+    rows: tl.tensor,
+    dim: tl.tensor,
+    outputs: tl.tensor,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,

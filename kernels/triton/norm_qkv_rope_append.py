@@ -6,8 +6,6 @@ stays inside the program; what it makes goes to q, or straight into the page tha
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -87,23 +85,23 @@ def project(
 
 @triton.jit
 def _project(
-    x_ptr: Any,  # [B·T, D]
-    norm_ptr: Any,  # [D]
-    qkv_ptr: Any,  # [(heads + 2·kv_heads)·head_dim, D]
-    q_ptr: Any,  # [B·T, heads, head_dim]
-    k_ptr: Any,  # [P, page, kv_heads, head_dim]
-    v_ptr: Any,
-    table_ptr: Any,  # [B, R]
-    position_ptr: Any,  # [B]
-    length_ptr: Any,  # [B]
-    frequencies_ptr: Any,  # [head_dim / 2]; TURNED: cosines, [B·T, head_dim / 2]
-    sines_ptr: Any,  # TURNED: [B·T, head_dim / 2]
-    total: Any,
-    rows: Any,
-    dim: Any,
-    eps: Any,
-    page: Any,
-    columns: Any,
+    x_ptr: tl.tensor,  # [B·T, D]
+    norm_ptr: tl.tensor,  # [D]
+    qkv_ptr: tl.tensor,  # [(heads + 2·kv_heads)·head_dim, D]
+    q_ptr: tl.tensor,  # [B·T, heads, head_dim]
+    k_ptr: tl.tensor,  # [P, page, kv_heads, head_dim]
+    v_ptr: tl.tensor,
+    table_ptr: tl.tensor,  # [B, R]
+    position_ptr: tl.tensor,  # [B]
+    length_ptr: tl.tensor,  # [B]
+    frequencies_ptr: tl.tensor,  # [head_dim / 2]; TURNED: cosines, [B·T, head_dim / 2]
+    sines_ptr: tl.tensor,  # TURNED: [B·T, head_dim / 2]
+    total: tl.tensor,
+    rows: tl.tensor,
+    dim: tl.tensor,
+    eps: tl.tensor,
+    page: tl.tensor,
+    columns: tl.tensor,
     TURNED: tl.constexpr,
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,

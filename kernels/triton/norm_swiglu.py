@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -39,14 +37,14 @@ def norm_swiglu(x: Tensor, norm: Tensor, gate_up: Tensor, eps: float = EPS) -> T
 
 @triton.jit
 def _open(
-    x_ptr: Any,  # [M, D]
-    norm_ptr: Any,  # [D]
-    weight_ptr: Any,  # [2·H, D]
-    y_ptr: Any,  # [M, H]
-    rows: Any,
-    dim: Any,
-    hidden: Any,
-    eps: Any,
+    x_ptr: tl.tensor,  # [M, D]
+    norm_ptr: tl.tensor,  # [D]
+    weight_ptr: tl.tensor,  # [2·H, D]
+    y_ptr: tl.tensor,  # [M, H]
+    rows: tl.tensor,
+    dim: tl.tensor,
+    hidden: tl.tensor,
+    eps: tl.tensor,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,

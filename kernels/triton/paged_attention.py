@@ -8,8 +8,6 @@ heads make too few programs to fill the device, the keys are split and a second 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -82,21 +80,21 @@ def paged_attention(
 
 @triton.jit
 def _attend(
-    q_ptr: Any,  # [B, T, heads, head_dim]
-    k_ptr: Any,  # [P, page, kv_heads, head_dim]
-    v_ptr: Any,
-    table_ptr: Any,  # [B, R]
-    position_ptr: Any,  # [B]
-    length_ptr: Any,  # [B]
-    y_ptr: Any,  # [B, T, heads, head_dim]
-    parts_ptr: Any,  # [SPLITS, B·T·heads, head_dim] float32
-    sums_ptr: Any,  # [SPLITS, 2, B·T·heads] float32: maximum and sum
-    rows: Any,
-    window: Any,
-    page: Any,
-    columns: Any,
-    total: Any,
-    scale: Any,
+    q_ptr: tl.tensor,  # [B, T, heads, head_dim]
+    k_ptr: tl.tensor,  # [P, page, kv_heads, head_dim]
+    v_ptr: tl.tensor,
+    table_ptr: tl.tensor,  # [B, R]
+    position_ptr: tl.tensor,  # [B]
+    length_ptr: tl.tensor,  # [B]
+    y_ptr: tl.tensor,  # [B, T, heads, head_dim]
+    parts_ptr: tl.tensor,  # [SPLITS, B·T·heads, head_dim] float32
+    sums_ptr: tl.tensor,  # [SPLITS, 2, B·T·heads] float32: maximum and sum
+    rows: tl.tensor,
+    window: tl.tensor,
+    page: tl.tensor,
+    columns: tl.tensor,
+    total: tl.tensor,
+    scale: tl.tensor,
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
     DIM: tl.constexpr,
@@ -161,10 +159,10 @@ def _attend(
 
 @triton.jit
 def _join(
-    parts_ptr: Any,  # [SPLITS, N, head_dim]
-    sums_ptr: Any,  # [SPLITS, 2, N]
-    y_ptr: Any,  # [N, head_dim]
-    total: Any,
+    parts_ptr: tl.tensor,  # [SPLITS, N, head_dim]
+    sums_ptr: tl.tensor,  # [SPLITS, 2, N]
+    y_ptr: tl.tensor,  # [N, head_dim]
+    total: tl.tensor,
     DIM: tl.constexpr,
     BLOCK_D: tl.constexpr,
     SPLITS: tl.constexpr,

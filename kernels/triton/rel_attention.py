@@ -5,8 +5,6 @@ program (slot and token, head, tile of frames):  keys of the ring, then of the c
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -48,20 +46,20 @@ def rel_attention(
 
 @triton.jit
 def _attend(
-    q_ptr: Any,  # [B, N, T, H, d]
-    k_ptr: Any,
-    v_ptr: Any,
-    key_ptr: Any,  # [B, N, H, W, d]
-    value_ptr: Any,
-    distance_ptr: Any,  # [H, W]
-    position_ptr: Any,  # [B]
-    length_ptr: Any,  # [B]
-    y_ptr: Any,  # [B, N, T, H, d]
-    tokens: Any,
-    frames: Any,
-    heads: Any,
-    window: Any,
-    scale: Any,
+    q_ptr: tl.tensor,  # [B, N, T, H, d]
+    k_ptr: tl.tensor,
+    v_ptr: tl.tensor,
+    key_ptr: tl.tensor,  # [B, N, H, W, d]
+    value_ptr: tl.tensor,
+    distance_ptr: tl.tensor,  # [H, W]
+    position_ptr: tl.tensor,  # [B]
+    length_ptr: tl.tensor,  # [B]
+    y_ptr: tl.tensor,  # [B, N, T, H, d]
+    tokens: tl.tensor,
+    frames: tl.tensor,
+    heads: tl.tensor,
+    window: tl.tensor,
+    scale: tl.tensor,
     DIM: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr,
@@ -110,16 +108,16 @@ def _attend(
 
 @triton.jit
 def _append(
-    k_ptr: Any,  # [B, N, T, H, d]
-    v_ptr: Any,
-    key_ptr: Any,  # [B, N, H, W, d]
-    value_ptr: Any,
-    position_ptr: Any,
-    length_ptr: Any,
-    tokens: Any,
-    frames: Any,
-    heads: Any,
-    window: Any,
+    k_ptr: tl.tensor,  # [B, N, T, H, d]
+    v_ptr: tl.tensor,
+    key_ptr: tl.tensor,  # [B, N, H, W, d]
+    value_ptr: tl.tensor,
+    position_ptr: tl.tensor,
+    length_ptr: tl.tensor,
+    tokens: tl.tensor,
+    frames: tl.tensor,
+    heads: tl.tensor,
+    window: tl.tensor,
     DIM: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ) -> None:

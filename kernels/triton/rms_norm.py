@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -24,11 +22,11 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = EPS) -> Tensor:
 
 @triton.jit
 def _rms_norm(
-    x_ptr: Any,  # [M, D]
-    weight_ptr: Any,  # [D]
-    y_ptr: Any,  # [M, D]
-    dim: Any,
-    eps: Any,
+    x_ptr: tl.tensor,  # [M, D]
+    weight_ptr: tl.tensor,  # [D]
+    y_ptr: tl.tensor,  # [M, D]
+    dim: tl.tensor,
+    eps: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     row = tl.program_id(0).to(tl.int64) * dim

@@ -5,8 +5,6 @@ Codes decide by differences of distances, so products are made in full float32 o
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -42,14 +40,14 @@ def rvq_decode(codes: Tensor, tables: Tensor) -> Tensor:
 
 @triton.jit
 def _encode(
-    latents_ptr: Any,  # [N, C]
-    tables_ptr: Any,  # [Q, K, C]
-    bias_ptr: Any,  # [Q, K]: -|entry|² / 2
-    codes_ptr: Any,  # [N, Q]
-    rows: Any,
-    codebooks: Any,
-    size: Any,
-    width: Any,
+    latents_ptr: tl.tensor,  # [N, C]
+    tables_ptr: tl.tensor,  # [Q, K, C]
+    bias_ptr: tl.tensor,  # [Q, K]: -|entry|² / 2
+    codes_ptr: tl.tensor,  # [N, Q]
+    rows: tl.tensor,
+    codebooks: tl.tensor,
+    size: tl.tensor,
+    width: tl.tensor,
     BLOCK_M: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_C: tl.constexpr,
@@ -83,12 +81,12 @@ def _encode(
 
 @triton.jit
 def _decode(
-    codes_ptr: Any,  # [N, q]
-    tables_ptr: Any,  # [Q, K, C]
-    latents_ptr: Any,  # [N, C]
-    codebooks: Any,
-    size: Any,
-    width: Any,
+    codes_ptr: tl.tensor,  # [N, q]
+    tables_ptr: tl.tensor,  # [Q, K, C]
+    latents_ptr: tl.tensor,  # [N, C]
+    codebooks: tl.tensor,
+    size: tl.tensor,
+    width: tl.tensor,
     BLOCK_C: tl.constexpr,
 ) -> None:
     row = tl.program_id(0).to(tl.int64)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -26,10 +24,10 @@ def swiglu(gate_up: Tensor) -> Tensor:
 
 @triton.jit
 def _gate(
-    x_ptr: Any,  # [M, 2·H]
-    y_ptr: Any,  # [M, H]
-    total: Any,
-    half: Any,
+    x_ptr: tl.tensor,  # [M, 2·H]
+    y_ptr: tl.tensor,  # [M, H]
+    total: tl.tensor,
+    half: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 
 
 @triton.jit
 def row_scale(
-    x_ptr: Any,  # [M, D]
-    row: Any,  # [BLOCK_M] int64
-    inside: Any,  # [BLOCK_M] bool
-    dim: Any,
-    eps: Any,
+    x_ptr: tl.tensor,  # [M, D]
+    row: tl.tensor,  # [BLOCK_M] int64
+    inside: tl.tensor,  # [BLOCK_M] bool
+    dim: tl.tensor,
+    eps: tl.tensor,
     BLOCK_M: tl.constexpr,
     BLOCK_K: tl.constexpr,
-) -> Any:
+) -> tl.tensor:
     """1 / sqrt(mean(x²) + eps) of BLOCK_M rows, float32."""
     total = tl.zeros((BLOCK_M,), tl.float32)
     for start in range(0, dim, BLOCK_K):
@@ -30,19 +28,19 @@ def row_scale(
 
 @triton.jit
 def normed_product(
-    x_ptr: Any,  # [M, D]
-    norm_ptr: Any,  # [D]
-    weight_ptr: Any,  # [O, D]
-    row: Any,  # [BLOCK_M] int64, rows of x
-    inside: Any,  # [BLOCK_M] bool
-    scale: Any,  # [BLOCK_M] from row_scale
-    out: Any,  # [BLOCK_N] int64, rows of weight
-    wanted: Any,  # [BLOCK_N] bool
-    dim: Any,
+    x_ptr: tl.tensor,  # [M, D]
+    norm_ptr: tl.tensor,  # [D]
+    weight_ptr: tl.tensor,  # [O, D]
+    row: tl.tensor,  # [BLOCK_M] int64, rows of x
+    inside: tl.tensor,  # [BLOCK_M] bool
+    scale: tl.tensor,  # [BLOCK_M] from row_scale
+    out: tl.tensor,  # [BLOCK_N] int64, rows of weight
+    wanted: tl.tensor,  # [BLOCK_N] bool
+    dim: tl.tensor,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
-) -> Any:
+) -> tl.tensor:
     """(x · scale · norm) · weightᵀ, [BLOCK_M, BLOCK_N] float32."""
     acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
     for start in range(0, dim, BLOCK_K):

@@ -13,6 +13,7 @@ from torch import Tensor
 from kernels.registry import IMPLEMENTATIONS, resolve
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+_OTHERS = ("reference", "numba_int8")  # int8 has other weights, and tests of its own
 HALF = (torch.float16, torch.bfloat16) if DEVICE == "cuda" else (torch.float16,)
 _NO_TRITON = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="the package triton is missing")
 
@@ -21,7 +22,7 @@ def backends(op: str) -> list[Any]:
     """Parameters (backend, dtype) of all but the reference: every precision that each knows."""
     out: list[Any] = []
     for known in IMPLEMENTATIONS:
-        if known.op != op or known.backend == "reference":
+        if known.op != op or known.backend in _OTHERS:
             continue
         marks = [_NO_TRITON] if known.backend == "triton" else []
         dtypes = (torch.float32, *HALF) if known.backend == "triton" else (torch.float32,)
@@ -36,18 +37,18 @@ def names(op: str) -> list[Any]:
     return [
         pytest.param(known.backend, marks=[_NO_TRITON] if known.backend == "triton" else [])
         for known in IMPLEMENTATIONS
-        if known.op == op and known.backend != "reference"
+        if known.op == op and known.backend not in _OTHERS
     ]
 
 
 def load(op: str, backend: str) -> Callable[..., Any]:
-    device = "cpu" if backend == "numba" else DEVICE
+    device = "cpu" if backend.startswith("numba") else DEVICE
     return resolve(op, device, backend).function
 
 
 def to(values: Iterable[Any], dtype: torch.dtype, backend: str = "reference") -> list[Any]:
     """Copies of the tensors among ``values``, floats in ``dtype``, where ``backend`` wants them."""
-    device = "cpu" if backend == "numba" else DEVICE
+    device = "cpu" if backend.startswith("numba") else DEVICE
 
     def move(x: Any) -> Any:
         if not isinstance(x, Tensor):

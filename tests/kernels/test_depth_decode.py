@@ -1,12 +1,15 @@
-"""The compiled chain of a frame's codes against its reference: at most twice the error of plain torch."""
+"""The chain of a frame's codes on every backend against its reference: at most twice the error of plain torch."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
-from kernels.numba.depth_decode import depth_decode as fast
 from kernels.reference import Choice, DepthHeads, DepthPlan, DepthWeights, LayerWeights, depth_decode
+from tests.kernels.backends import assert_close_as_torch, backends, load, names, to
 
 D, HEADS, M, K, C, LAYERS = 48, 4, 80, 37, 10, 2
 FULL, TIED = 3, 2
@@ -17,7 +20,7 @@ STEPS = ((0,), (0, 1), (1, 2), (2, 3), (3, 4), (4,))
 def _weights() -> DepthWeights:
     generator = torch.Generator().manual_seed(0)
 
-    def rand(*shape: int) -> torch.Tensor:
+    def rand(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator) / shape[-1] ** 0.5
 
     layers = tuple(
@@ -30,9 +33,16 @@ def _weights() -> DepthWeights:
     return DepthWeights(rand(FULL + TIED, D, 2 * C), layers, heads)
 
 
-def _double(weights: DepthWeights) -> DepthWeights:
-    layers = tuple(LayerWeights(*(w.double() for w in layer)) for layer in weights.layers)
-    return DepthWeights(weights.feed.double(), layers, DepthHeads(*(w.double() for w in weights.heads)))
+def _to(weights: DepthWeights, dtype: torch.dtype, backend: str = "reference") -> DepthWeights:
+    layers = tuple(LayerWeights(*to(layer, dtype, backend)) for layer in weights.layers)
+    return DepthWeights(*to([weights.feed], dtype, backend), layers, DepthHeads(*to(weights.heads, dtype, backend)))
+
+
+def _run(op: Any, dtype: torch.dtype, backend: str, plan: DepthPlan, choice: Choice, inputs: list[Any]) -> Any:
+    """``inputs``: vectors, scale, known, seed, frame, forced."""
+    vectors, scale, known, *rest = to(inputs, dtype, backend)
+    own = DepthPlan(*to(plan, dtype, backend))
+    return op(_to(_weights(), dtype, backend), HEADS, vectors, scale, own, known, choice, *rest)
 
 
 def _plan(books: tuple[tuple[int, ...], ...] = STEPS) -> DepthPlan:
@@ -53,7 +63,7 @@ def _plan(books: tuple[tuple[int, ...], ...] = STEPS) -> DepthPlan:
     return DepthPlan(books, place, place.argsort(), book, fed, late * 3 + row + 1, late, row * 4096 + book, bias, 6)
 
 
-def _inputs(frames: int) -> tuple[torch.Tensor, ...]:
+def _inputs(frames: int) -> tuple[Tensor, ...]:
     generator = torch.Generator().manual_seed(frames)
     vectors = torch.randn(FULL + TIED, K, C, generator=generator)
     known = torch.randn(frames, ROWS * (FULL + TIED), D, generator=generator)
@@ -61,64 +71,66 @@ def _inputs(frames: int) -> tuple[torch.Tensor, ...]:
     return vectors, torch.tensor([0.6, 1.1]), known, forced, torch.arange(frames) + 5, torch.arange(frames) * 7
 
 
-@pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize("frames", [1, 2, 5, 17])
 @pytest.mark.parametrize("soft", [False, True])
-def test_error_is_at_most_twice_that_of_torch(frames: int, soft: bool) -> None:
-    weights, plan = _weights(), _plan()
+@pytest.mark.parametrize(("backend", "dtype"), backends("depth_decode"))
+def test_error_is_at_most_twice_that_of_torch(backend: str, dtype: torch.dtype, soft: bool, frames: int) -> None:
     vectors, scale, known, forced, *_ = _inputs(frames)
-    choice = Choice(soft=soft)
-    wide = plan._replace(bias=plan.bias.double())
-    exact = depth_decode(
-        _double(weights), HEADS, vectors.double(), scale.double(), wide, known.double(), choice, forced=forced
-    )
-    plain = depth_decode(weights, HEADS, vectors, scale, plan, known, choice, forced=forced)
-    ours = fast(weights, HEADS, vectors, scale, plan, known, choice, forced=forced)
-    assert torch.equal(ours.codes, forced) and torch.equal(plain.codes, forced)
-    assert ours.logits.shape == exact.logits.shape and exact.logits.std() > 0.3
-    floor = torch.finfo(torch.float32).eps * exact.logits.abs().max()
-    assert (ours.logits - exact.logits).abs().max() <= 2 * (plain.logits - exact.logits).abs().max() + floor
+    inputs, plan, choice = to([vectors, scale, known, None, None, forced], dtype), _plan(), Choice(soft=soft)
+    exact = _run(depth_decode, torch.float64, "reference", plan, choice, inputs)
+    plain = _run(depth_decode, dtype, "reference", plan, choice, inputs)
+    ours = _run(load("depth_decode", backend), dtype, backend, plan, choice, inputs)
+    assert torch.equal(ours.codes.cpu(), forced) and exact.logits.std() > 0.3
+    assert_close_as_torch(ours.logits, plain.logits, exact.logits)
 
 
 @pytest.mark.parametrize("choice", [Choice(), Choice(0.9, 8), Choice(1.0, 0, True)])
-def test_codes_are_those_of_the_reference(choice: Choice) -> None:
-    weights, plan = _weights(), _plan()
-    vectors, scale, known, _, seed, frame = _inputs(4)
-    expected = depth_decode(weights, HEADS, vectors, scale, plan, known, choice, seed, frame)
-    ours = fast(weights, HEADS, vectors, scale, plan, known, choice, seed, frame)
+@pytest.mark.parametrize("backend", names("depth_decode"))
+def test_codes_are_those_of_the_reference(backend: str, choice: Choice) -> None:
+    plan, op = _plan(), load("depth_decode", backend)
+    vectors, scale, known, _, seed, frame = _inputs(5)
+    inputs = [vectors, scale, known, seed, frame, None]
+    expected = _run(depth_decode, torch.float32, "reference", plan, choice, inputs)
+    ours = _run(op, torch.float32, backend, plan, choice, inputs)
     assert torch.equal(ours.codes, expected.codes) and expected.codes.unique().numel() > 5
     torch.testing.assert_close(ours.logits, expected.logits, atol=2e-5, rtol=2e-5)
-    alone = fast(weights, HEADS, vectors, scale, plan, known[2:3], choice, seed[2:3], frame[2:3])
-    assert torch.equal(alone.codes, expected.codes[2:3])
+    one = [vectors, scale, known[4:], seed[4:], frame[4:], None]
+    assert torch.equal(_run(op, torch.float32, backend, plan, choice, one).codes, expected.codes[4:])
 
 
-@pytest.mark.parametrize("op", [fast, depth_decode])
-def test_steps_of_one_codebook(op) -> None:  # noqa: ANN001
-    weights, plan = _weights(), _plan(((0, 0), (1, 1), (2, 2), (3, 3)))
+@pytest.mark.parametrize("books", [((0, 0), (1, 1), (2, 2), (3, 3)), ((0,),), ((0, 1, 2, 3, 4),), ((4,), (3,))])
+@pytest.mark.parametrize("backend", names("depth_decode"))
+def test_other_orders_of_steps(backend: str, books: tuple[tuple[int, ...], ...]) -> None:
+    """Two places of a codebook, one place, all at once."""
+    plan, count = _plan(books), sum(len(step) for step in books)
+    plan = plan._replace(place=torch.arange(count).flip(0), rank=torch.arange(count).flip(0))
+    plan = plan._replace(bias=plan.bias.nan_to_num(neginf=0) + torch.zeros(count, count))
     vectors, scale, known, *_ = _inputs(2)
-    known = known[:, :8]
-    plan = plan._replace(place=plan.rank.argsort(), rank=plan.rank)
-    out = op(
-        weights, HEADS, vectors, scale, plan._replace(place=torch.arange(8), rank=torch.arange(8)), known, Choice()
-    )
-    assert out.logits.isfinite().all() and torch.equal(out.codes, out.logits.argmax(-1))
+    inputs = [vectors, scale, known[:, :count].contiguous(), None, None, None]
+    expected = _run(depth_decode, torch.float32, "reference", plan, Choice(), inputs)
+    ours = _run(load("depth_decode", backend), torch.float32, backend, plan, Choice(), inputs)
+    torch.testing.assert_close(ours.logits, expected.logits, atol=2e-5, rtol=2e-5)
+    assert torch.equal(ours.codes, expected.codes) and torch.equal(ours.codes, ours.logits.argmax(-1))
 
 
-def test_a_poisoned_frame_stays_alone_and_inputs_are_left_as_they_were() -> None:
-    weights, plan = _weights(), _plan()
+@pytest.mark.parametrize("backend", names("depth_decode"))
+def test_a_poisoned_frame_stays_alone_and_inputs_are_left_as_they_were(backend: str) -> None:
+    weights, plan, op = _weights(), _plan(), load("depth_decode", backend)
     vectors, scale, known, *_ = _inputs(3)
-    expected = fast(weights, HEADS, vectors, scale, plan, known, Choice())
+    expected = op(weights, HEADS, vectors, scale, plan, known, Choice(soft=True))
     known[1] = torch.nan
     before = known.clone()
-    poisoned = fast(weights, HEADS, vectors, scale, plan, known, Choice())
+    poisoned = op(weights, HEADS, vectors, scale, plan, known, Choice(soft=True))
     assert poisoned.logits[1].isnan().all() and torch.equal(known.nan_to_num(), before.nan_to_num())
     assert torch.equal(poisoned.codes[[0, 2]], expected.codes[[0, 2]])
     torch.testing.assert_close(poisoned.logits[[0, 2]], expected.logits[[0, 2]], atol=1e-6, rtol=1e-6)
 
 
-def test_other_precisions_and_a_missing_seed_are_refused() -> None:
-    weights, plan = _weights(), _plan()
+@pytest.mark.parametrize("backend", names("depth_decode"))
+def test_other_precisions_and_a_missing_seed_are_refused(backend: str) -> None:
+    weights, plan, op = _weights(), _plan(), load("depth_decode", backend)
     vectors, scale, known, *_ = _inputs(1)
     with pytest.raises(TypeError, match="float32"):
-        fast(weights, HEADS, vectors, scale, plan, known.double(), Choice())
+        op(weights, HEADS, vectors, scale, plan, known.double(), Choice())
     with pytest.raises(ValueError, match="seed"):
-        fast(weights, HEADS, vectors, scale, plan, known, Choice(1.0))
+        op(weights, HEADS, vectors, scale, plan, known, Choice(1.0))

@@ -41,7 +41,8 @@ def test_norm_swiglu(backend: str, dtype: torch.dtype, shape: tuple[int, int], h
     x, weight = _rand(*shape), _rand(2 * hidden, shape[1]) / shape[1] ** 0.5
     inputs = to([x, 1 + 0.3 * _rand(shape[1]), weight], dtype)
     ours = load("norm_swiglu", backend)(*to(inputs, dtype, backend))
-    assert_close_as_torch(ours, norm_swiglu(*inputs), norm_swiglu(*to(inputs, torch.float64)))
+    exact = norm_swiglu(*to(inputs, torch.float64))
+    assert_close_as_torch(ours, norm_swiglu(*inputs), exact, roundings=2)  # the gate's product follows two others
 
 
 @pytest.mark.parametrize("shape", SHAPES)

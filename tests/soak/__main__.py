@@ -5,6 +5,7 @@ python -m tests.soak engine pages --operations 100000
 python -m tests.soak serve isolation --minutes 10
 python -m tests.soak serve fuzz --messages 100000
 python -m tests.soak live callbacks --block 256
+python -m tests.soak int8 songs/
 """
 
 from __future__ import annotations

@@ -1,0 +1,72 @@
+"""Compile what the ops of the Triton backend launch for a GPU that need not be there; run nothing.
+
+    python -m tests.kernels.gpu_compiler bfloat16 90
+
+The interpreter takes much that the compiler refuses. A line ``op kernel bytes-of-shared-memory`` a launch; exit code 1
+and a traceback at the first kernel that does not compile. Must be a process of its own: Triton is told before it is
+imported whether it interprets.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+os.environ["TRITON_INTERPRET"] = "0"
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.runtime.jit import JITFunction
+
+from kernels.inputs import make_inputs
+from kernels.registry import IMPLEMENTATIONS
+from kernels.triton import launch
+
+
+class Elsewhere:
+    """A driver of a GPU of another machine: Triton asks it what to compile for."""
+
+    def __init__(self, capability: int) -> None:
+        self._target = GPUTarget("cuda", capability, 32)
+
+    def get_current_target(self) -> GPUTarget:
+        return self._target
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return device
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cpu")
+
+
+def compile_op(op: str, module: str, dtype: torch.dtype) -> None:
+    """The launches of the op's first case."""
+
+    def launched(function: Any, grid: Any) -> Any:
+        def compiled(*arguments: Any, **options: Any) -> None:
+            kernel = function.run(*arguments, grid=grid, warmup=True, **options)
+            print(op, function.__name__, kernel.metadata.shared, flush=True)
+
+        return compiled
+
+    JITFunction.__getitem__ = launched
+    sizes = importlib.import_module(module.replace("triton", "reference")).cases()[0].sizes
+    getattr(importlib.import_module(module), op)(*make_inputs(op, sizes, dtype, "cpu"))
+
+
+def main(dtype: str, capability: str) -> None:
+    launch.interpreted = lambda: True  # so that tensors of a CPU are taken
+    triton.runtime.driver.set_active(Elsewhere(int(capability)))
+    for known in IMPLEMENTATIONS:
+        if known.backend == "triton":
+            compile_op(known.op, known.module, getattr(torch, dtype))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
