@@ -9,6 +9,7 @@ The numbers are those of a Korg nanoKONTROL; ``--midi-cc`` gives a control anoth
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
@@ -89,8 +90,8 @@ def _inputs() -> dict[str, Any]:
     DeviceError.
     """
     try:
-        import mido
-        import rtmidi
+        mido: Any = importlib.import_module("mido")
+        rtmidi: Any = importlib.import_module("rtmidi")
     except ImportError as error:
         raise DeviceError(NO_MIDI) from error
     drivers: list[Any] = [mido]
