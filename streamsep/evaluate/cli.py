@@ -130,9 +130,9 @@ def evaluate(
         if checks is not None:
             print_robustness(console, checks)
         if out is not None:
-            console.print(f"report: {out / 'index.html'}, {out / 'results.json'}", markup=False)
+            console.print(f"report: {out / 'index.html'}, {out / 'results.json'}", markup=False, soft_wrap=True)
     for line in (*report["notes"], *result.failures):
-        errors.print(f"streamsep: {line}", markup=False)
+        errors.print(f"streamsep: {line}", markup=False, soft_wrap=True)
     if result.failures:
         raise typer.Exit(2)
 
