@@ -39,7 +39,7 @@ class _Stderr(logging.StreamHandler[TextIO]):
         return sys.stderr
 
     @stream.setter
-    def stream(self, value: TextIO) -> None:
+    def stream(self, value: TextIO) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         pass
 
 
