@@ -15,8 +15,8 @@ from kernels.reference.depth_step import DepthHeads, DepthWeights
 
 def depth_decode(weights: DepthWeights, *rest: Any, **more: Any) -> Emitted:
     """As :func:`kernels.numba.depth_decode`. Tied heads stay float32: they are small."""
-    layers = tuple(int8_layer(layer, layer) for layer in weights.layers)
-    heads = int8_heads(weights.heads, weights.heads)
+    layers = tuple(int8_layer(layer) for layer in weights.layers)
+    heads = int8_heads(weights.heads)
     return float32.depth_decode(DepthWeights(weights.feed, layers, heads), *rest, **more)
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
 from kernels.numba import paged_step as float32
-from kernels.numba_int8.quantize import Kept, quantize
+from kernels.numba_int8.quantize import Kept, matrices_in_int8
 from kernels.reference.layer import LayerWeights
 
 
 def paged_step(layer: LayerWeights, x: Tensor, *rest: Any, **more: Any) -> Tensor:
     """As :func:`kernels.numba.paged_step`."""
-    return float32.paged_step(int8_layer(layer, layer), x, *rest, **more)
+    return float32.paged_step(int8_layer(layer), x, *rest, **more)
 
 
 def _int8(layer: LayerWeights) -> LayerWeights:
-    """Matrices are ``Quantized``, which compiled code takes in their place."""
-    return LayerWeights(*(cast("Tensor", quantize(w)) if w.dim() == 2 else w.detach().clone() for w in layer))
+    return matrices_in_int8(layer)
 
 
 int8_layer = Kept(_int8)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, Generic, TypeVar, cast
 
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from kernels.numba.matrices import Quantized
 
-Weights = TypeVar("Weights")
+Weights = TypeVar("Weights", bound=tuple[Tensor, ...])
 Stamp = tuple[tuple[int, int], ...]
 
 
@@ -27,6 +27,16 @@ def restore(matrix: Quantized) -> Tensor:
     return matrix.codes.float() * matrix.scale.unsqueeze(-1)
 
 
+def matrices_in_int8(weights: Weights, keep: Collection[str] = ()) -> Weights:
+    """``weights``, a named tuple, its matrices as ``Quantized``, which compiled code takes in their place.
+
+    All else is copied, and so are the matrices named in ``keep``.
+    """
+    group = cast("Any", weights)
+    own = {n: quantize(w) if w.dim() == 2 and n not in keep else w.detach().clone() for n, w in group._asdict().items()}
+    return cast("Weights", group._replace(**own))
+
+
 class Kept(Generic[Weights]):
     """``make``'s result for a group of weights, as long as its first tensor lives and none of it changes."""
 
@@ -34,10 +44,9 @@ class Kept(Generic[Weights]):
         self._make = make
         self._made: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
-    def __call__(self, weights: Weights, tensors: Sequence[Tensor]) -> Weights:
-        """``tensors``: those of ``weights``."""
-        stamp = tuple((x.data_ptr(), 0 if x.is_inference() else x._version) for x in tensors)
-        known = self._made.get(tensors[0])
+    def __call__(self, weights: Weights) -> Weights:
+        stamp = tuple((x.data_ptr(), 0 if x.is_inference() else x._version) for x in weights)
+        known = self._made.get(weights[0])
         if known is None or known[0] != stamp:
-            known = self._made[tensors[0]] = stamp, self._make(weights)
+            known = self._made[weights[0]] = stamp, self._make(weights)
         return known[1]

@@ -13,4 +13,4 @@ from kernels.reference.layer import LayerWeights
 
 def temporal_step(layer: LayerWeights, x: Tensor, *rest: Any, **more: Any) -> Tensor:
     """As :func:`kernels.numba.temporal_step`."""
-    return float32.temporal_step(int8_layer(layer, layer), x, *rest, **more)
+    return float32.temporal_step(int8_layer(layer), x, *rest, **more)

@@ -86,10 +86,11 @@ class Connection:
         try:
             await self._send(self._ready(session, hello, lost))
             async with asyncio.TaskGroup() as group:
-                inbox = Inbox(self._hear, lambda message: self._take(session, coder, message))
+                hear = self._hear
                 if self._options.acks:
+                    inbox = Inbox(hear, lambda message: self._take(session, coder, message))
                     group.create_task(self._fill(inbox))
-                hear = inbox.take if self._options.acks else self._hear
+                    hear = inbox.take
                 self._receiver = group.create_task(self._receive(session, coder, hear))
                 group.create_task(self._emit(session, coder))
                 group.create_task(self._watch(session))

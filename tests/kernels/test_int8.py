@@ -51,7 +51,7 @@ def test_kernels_compute_what_the_rounded_weights_say(op: str, slots: int) -> No
     torch.manual_seed(slots)
     weights, *rest = make_inputs(op, {"slots": slots, **SIZES[op]}, torch.float32, "cpu")
     reference, ours = (resolve(op, "cpu", name).function for name in ("reference", "numba_int8"))
-    kept = int8_block(weights, weights) if op == "conformer_step" else int8_layer(weights, weights)
+    kept = int8_block(weights) if op == "conformer_step" else int8_layer(weights)
     kind = ConformerWeights if op == "conformer_step" else LayerWeights
     rounded = kind(*(restore(w) if isinstance(w, Quantized) else w for w in kept))
     exact = reference(kind(*_wide(rounded)), *_wide(_copies(rest)))
@@ -79,14 +79,14 @@ def test_depth_decode_computes_what_the_rounded_weights_say() -> None:
 def test_rounded_weights_are_kept_until_they_change_or_go() -> None:
     made: list[int] = []
 
-    def make(weights: list[Tensor]) -> list[Tensor]:
+    def make(weights: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         made.append(len(weights))
-        return [w + 1 for w in weights]
+        return tuple(w + 1 for w in weights)
 
-    kept, weights = Kept(make), [torch.zeros(2), torch.zeros(3)]
-    assert kept(weights, weights) is kept(weights, weights) and made == [2]
+    kept, weights = Kept(make), (torch.zeros(2), torch.zeros(3))
+    assert kept(weights) is kept(weights) and made == [2]
     weights[1].add_(1)
-    assert kept(weights, weights)[1].eq(2).all() and made == [2, 2]
+    assert kept(weights)[1].eq(2).all() and made == [2, 2]
 
 
 @pytest.mark.parametrize("op", [*SIZES, "depth_decode"])
