@@ -14,6 +14,7 @@ from streamsep.model.trunk import Trunk
 from streamsep.train.batches import spectra
 from streamsep.train.colour import random_colours
 from streamsep.train.losses import band_statistics, mask_loss
+from streamsep.train.precision import autocast, training_dtype
 from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import draw_lookahead
 from streamsep.train.validation import ValidationSongs
@@ -25,12 +26,16 @@ class GuideStage:
     def __init__(self, module: Trunk, config: StageConfig, valid: ValidationSongs | None) -> None:
         self.module, self.config, self.valid = module, config, valid
         self.stft = STFT()
+        if config.compile:
+            module.compile(dynamic=False)
 
     def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         self.stft.to(waves.device)
         spectrum = spectra(waves, self.stft, self._colours(waves, generator, progress))
         lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
-        logs = log_masks(self.module(spectrum.mixture, lookahead).logits)
+        with autocast(training_dtype(self.config.precision, waves.device), waves.device):
+            logits = self.module(spectrum.mixture, lookahead).logits
+        logs = log_masks(logits.float())
         stats, valid = band_statistics(spectrum).aligned(lookahead)
         found = mask_loss(logs, stats, valid)
         return found.total, {name: float(value.detach()) for name, value in vars(found).items()}

@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from streamsep.train.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from streamsep.train.ema import EMA
 from streamsep.train.muon import Muon, split_parameters
+from streamsep.train.precision import training_dtype
 from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import Stage
 
@@ -106,7 +107,8 @@ class Trainer:
         module = self.stage.module
         self.ema.swap(module)
         module.eval()
-        with torch.no_grad():
+        # Songs have other lengths than batches: to compile for each of them takes longer than to run it.
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
             scores = self.stage.score()
             self.stage.picture(self.folder / f"step{self.step:06d}.png")
             self.stage.sample(self.folder / f"step{self.step:06d}.flac")
@@ -128,7 +130,8 @@ class Trainer:
         )
         found: list[torch.optim.Optimizer] = []
         if matrices:
-            found.append(Muon(matrices, c.lr, weight_decay=c.weight_decay))
+            dtype = training_dtype(c.precision, self.device)
+            found.append(Muon(matrices, c.lr, weight_decay=c.weight_decay, dtype=dtype))
         if others:
             found.append(torch.optim.AdamW(others, c.lr, betas=(0.9, 0.98), weight_decay=c.weight_decay, fused=True))
         return found

@@ -1,8 +1,8 @@
 """Muon: momentum whose update is made orthogonal, for the matrices inside a net. Knows matrices, no schedules.
 
 After Keller Jordan's Muon (2024), with its Newton-Schulz iteration and the scale of "Muon is scalable for LLM training"
-(arXiv 2502.16982), so that the learning rate means what it means for AdamW. In float32 throughout: ``torch.optim.Muon``
-iterates in bfloat16, which is slow on processors without matrix units for it.
+(arXiv 2502.16982), so that the learning rate means what it means for AdamW. Unlike ``torch.optim.Muon`` it iterates in
+bfloat16 only where that is asked for: it is slow on processors that do not multiply it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,16 @@ class Muon(torch.optim.Optimizer):
     """Muon with Nesterov momentum and decoupled weight decay, for parameters of two axes."""
 
     def __init__(
-        self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
+        """``dtype``: what updates are made orthogonal in."""
         super().__init__(list(params), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -43,10 +50,11 @@ class Muon(torch.optim.Optimizer):
                 if p.grad is not None:
                     by_shape[p.shape].append(p)
             for shape, params in by_shape.items():
-                updates = orthogonalize(torch.stack([self._momentum(p, group["momentum"]) for p in params]))
+                moved = torch.stack([self._momentum(p, group["momentum"]) for p in params])
+                updates = orthogonalize(moved.to(self.dtype))
                 scale = 0.2 * max(shape) ** 0.5
                 for p, update in zip(params, updates, strict=True):
-                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * scale)
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.to(p.dtype), alpha=-group["lr"] * scale)
 
     def _momentum(self, p: nn.Parameter, momentum: float) -> Tensor:
         assert p.grad is not None

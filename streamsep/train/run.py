@@ -15,6 +15,7 @@ from streamsep.data.mixing import MixingDataset
 from streamsep.engine.separator import find_model
 from streamsep.errors import OptionError
 from streamsep.model.checkpoint import load_model, save_model
+from streamsep.model.grow import deepen
 from streamsep.model.net import Net
 from streamsep.model.trunk import Trunk
 from streamsep.paper.checkpoint import save_paper
@@ -27,6 +28,7 @@ from streamsep.train.lm import LMStage
 from streamsep.train.loop import BEST, Log, Outcome, Trainer
 from streamsep.train.memory import keep_freed_memory
 from streamsep.train.paper import PaperStage
+from streamsep.train.precision import training_dtype
 from streamsep.train.recipe import Recipe, StageConfig, load_recipe
 from streamsep.train.stage import Stage
 from streamsep.train.validation import ValidationSongs
@@ -34,7 +36,7 @@ from streamsep.train.validation import ValidationSongs
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What the command line asks for; ``steps`` and ``threads`` are the recipe's and torch's own when None."""
+    """What the command line asks for; what is None is the recipe's, or torch's own."""
 
     recipe: str
     pools: tuple[Path, ...]
@@ -42,6 +44,8 @@ class TrainOptions:
     out: Path
     steps: int | None = None
     threads: int | None = None
+    precision: str | None = None
+    compile: bool | None = None
     init: str | None = None  # a model to begin with: a shipped name or a folder
     background: bool = True  # a process of its own for the data
 
@@ -52,10 +56,10 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     recipe = load_recipe(options.recipe)
-    config = recipe.stages[stage]
-    if options.steps is not None:
-        config = replace(config, steps=options.steps)
+    given = {name: getattr(options, name) for name in ("steps", "precision", "compile")}
+    config = replace(recipe.stages[stage], **{name: value for name, value in given.items() if value is not None})
     device = Accelerator().device
+    training_dtype(config.precision, device)  # says now what is wrong with it
     valid = None if options.valid is None else ValidationSongs(options.valid, device=device)
     torch.manual_seed(config.seed)
     data = mixtures(options, config)
@@ -130,10 +134,16 @@ STAGES: dict[str, Make] = {"guide": _guide, "codec": _codec, "lm": _lm}
 
 
 def _start(init: str | None, recipe: Recipe) -> Net | None:
-    """The model that training begins with. Raises OptionError when it is not of the recipe's shape."""
+    """The model that training begins with, deeper where the recipe's trunk is.
+
+    Raises OptionError when it is not of the recipe's shape.
+    """
     if init is None:
         return None
     net = load_model(find_model(init))
+    layers, asked = net.config.condition.layers, recipe.model.condition.layers
+    if layers < asked <= 2 * layers:
+        net = deepen(net, asked)
     if replace(net.config, name=recipe.model.name) != recipe.model:
         raise OptionError(f"the model '{init}' is not of the recipe's shape; choose the recipe it was trained with.")
     return net.requires_grad_(True).train()

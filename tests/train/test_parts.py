@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from streamsep.codec.stft import STFT
+from streamsep.errors import OptionError
 from streamsep.render.mask import to_bins
 from streamsep.train.batches import spectra
 from streamsep.train.ema import EMA
 from streamsep.train.loop import learning_rate
 from streamsep.train.losses import band_statistics, error_energy, share_loss, window_snr_loss
 from streamsep.train.muon import Muon, orthogonalize, split_parameters
+from streamsep.train.precision import autocast, training_dtype
 from streamsep.train.recipe import StageConfig
 
 
@@ -55,6 +57,26 @@ def test_orthogonalize_evens_out_singular_values(shape: tuple[int, int, int]) ->
     values = torch.linalg.svdvals(orthogonalize(x))
     assert float(values.min()) > 0.4
     assert float(values.max()) < 1.4
+
+
+def test_orthogonalize_works_in_bfloat16() -> None:
+    x = torch.randn(2, 16, 40, generator=torch.Generator().manual_seed(4))
+    values = torch.linalg.svdvals(orthogonalize(x.bfloat16()).float())
+    assert float(values.min()) > 0.4
+    assert float(values.max()) < 1.4
+
+
+def test_precisions_are_named_and_autocast_follows() -> None:
+    cpu = torch.device("cpu")
+    assert training_dtype("float32", cpu) == torch.float32
+    assert training_dtype("bfloat16", cpu) == torch.bfloat16
+    assert training_dtype("auto", cpu) in (torch.float32, torch.bfloat16)
+    with pytest.raises(OptionError, match="unknown precision 'half'; choose one of auto, float32, bfloat16"):
+        training_dtype("half", cpu)
+    x = torch.randn(3, 3)
+    for dtype in (torch.float32, torch.bfloat16):
+        with autocast(dtype, cpu):
+            assert (x @ x).dtype == dtype
 
 
 def test_muon_solves_a_linear_problem() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,10 +75,10 @@ def test_the_model_that_comes_out_is_loaded_and_separates(trained: tuple[Path, d
     np.testing.assert_allclose(np.sum(list(stems.values()), axis=0), song, atol=1e-4)
 
 
-def make(recipe: Path, folder: Path, log: Log) -> Trainer:
+def make(recipe: Path, folder: Path, log: Log, **changed: Any) -> Trainer:
     torch.manual_seed(0)
     loaded = load_recipe(str(recipe))
-    config = replace(loaded.stages["guide"], steps=8, save_every=3)
+    config = replace(loaded.stages["guide"], **{"steps": 8, "save_every": 3, "precision": "float32", **changed})
     return Trainer(GuideStage(Trunk(loaded.model.condition), config, None), config, folder, log.append)
 
 
@@ -101,6 +102,16 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(recipe: Path, tmp_p
         torch.testing.assert_close(value, two["module"][name], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(("changed", "near"), [({"precision": "bfloat16"}, 0.03), ({"compile": True}, 1e-3)])
+def test_faster_training_is_the_same_training(
+    recipe: Path, tmp_path: Path, changed: dict[str, Any], near: float
+) -> None:
+    plain, fast = Log(), Log()
+    make(recipe, tmp_path / "plain", plain, steps=4).run(waves)
+    make(recipe, tmp_path / "fast", fast, steps=4, **changed).run(waves)
+    np.testing.assert_allclose(fast.values("loss"), plain.values("loss"), rtol=near)
+
+
 def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, pool: Path) -> None:
     with pytest.raises(OptionError, match="unknown recipe 'none'; choose one of ablation, paper, tiny"):
         load_recipe("none")
@@ -121,5 +132,12 @@ def test_training_can_begin_with_a_model(
     )
     train("guide", options, log.append)
     assert log.values("share")[0] < logs["guide"].values("share")[0] - 0.05
+    deeper = tmp_path / "deeper.toml"
+    deeper.write_text(
+        recipe.read_text().replace("layers = 1\nheads = 2\nkernel = 3", "layers = 2\nheads = 2\nkernel = 3")
+    )
+    grown = Log()
+    train("guide", replace(options, recipe=str(deeper), out=tmp_path / "deep"), grown.append)
+    assert grown.values("share")[0] == pytest.approx(log.values("share")[0], rel=0.02)
     with pytest.raises(OptionError, match="not of the recipe's shape"):
         train("guide", replace(options, recipe="tiny", out=tmp_path / "other"))

@@ -1,0 +1,38 @@
+"""A deeper net that says what the one it comes from says: training goes on from there. Knows nets; trains nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from streamsep.model.net import Net
+
+_BLOCKS = "trunk.encoder.conformer.blocks."
+# What a block adds to its input passes one of these.
+_EXITS = ("first.down.weight", "second.down.weight", "time.out.weight", "conv.down.weight", "bands.out.weight")
+
+
+@torch.no_grad()
+def deepen(net: Net, layers: int) -> Net:
+    """A copy of ``net`` whose Conformer has ``layers`` blocks; both separate alike.
+
+    New blocks stand, evenly spread, behind the blocks that they are copies of, and add nothing until they are trained:
+    their last matrices are zero. After Net2Net (Chen et al., arXiv 1511.05641).
+    Raises ValueError when ``net`` has more blocks, or less than half as many.
+    """
+    old = net.config.condition.layers
+    if not old <= layers <= 2 * old:
+        raise ValueError(f"{old} blocks cannot become {layers}: at least as many, at most twice as many.")
+    grown = Net(replace(net.config, condition=replace(net.config.condition, layers=layers)))
+    grown.load_state_dict({name: x for name, x in net.state_dict().items() if _BLOCKS not in name}, strict=False)
+    target = iter(grown.trunk.encoder.conformer.blocks)
+    copies = {(i + 1) * old // (layers - old) - 1 for i in range(layers - old)} if layers > old else set[int]()
+    for i, block in enumerate(net.trunk.encoder.conformer.blocks):
+        next(target).load_state_dict(block.state_dict())
+        if i in copies:
+            copy = next(target)
+            copy.load_state_dict(block.state_dict())
+            for name in _EXITS:
+                copy.get_parameter(name).zero_()
+    return grown

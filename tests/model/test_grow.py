@@ -1,0 +1,48 @@
+"""Deeper nets: they begin where the others ended, and can go on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from streamsep.model.grow import deepen
+from streamsep.model.net import Net
+from tests.model.small import SMALL
+
+CONFIG = replace(SMALL, condition=replace(SMALL.condition, layers=2))
+
+
+def spectrum() -> torch.Tensor:
+    return torch.randn(2, 9, 2, 2, 961, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_a_deepened_net_says_the_same(more: int) -> None:
+    torch.manual_seed(0)
+    net = Net(CONFIG)
+    grown = deepen(net, 2 + more)
+    lookahead = torch.tensor([0, 2])
+    one, two = (each.trunk(spectrum(), lookahead) for each in (net, grown))
+    torch.testing.assert_close(one.tokens, two.tokens)
+    torch.testing.assert_close(one.logits, two.logits)
+    state = grown.state_dict()
+    for name, value in net.state_dict().items():
+        if "conformer.blocks" not in name:
+            torch.testing.assert_close(state[name], value)
+
+
+def test_what_is_new_is_trained() -> None:
+    torch.manual_seed(0)
+    grown = deepen(Net(CONFIG), 3)
+    grown.trunk(spectrum(), torch.tensor([1, 1])).tokens.square().sum().backward()
+    ends = grown.trunk.encoder.conformer.blocks[-1]
+    moved = [name for name, p in ends.named_parameters() if p.grad is not None and p.grad.abs().max() > 0]
+    assert {"first.down.weight", "time.out.weight", "conv.down.weight", "second.down.weight"} <= set(moved)
+
+
+@pytest.mark.parametrize("layers", [1, 5])
+def test_other_depths_are_refused(layers: int) -> None:
+    with pytest.raises(ValueError, match="cannot become"):
+        deepen(Net(CONFIG), layers)
