@@ -47,6 +47,11 @@ def paged_step(
     at, row = table[slot, cell // page], cell % page
     k, v = k[slot, cell], v[slot, cell]
     if active is not None:
-        at, row, k, v = at[active], row[active], k[active], v[active]
+        # The others write what an active slot writes, or, where there is none, what is there already: to pick the
+        # active ones would need their number on the host, and a captured graph cannot wait for it.
+        source = torch.where(active, slot, active.long().argmax())
+        at, row = at[source], row[source]
+        mask = active[source][:, None, None]
+        k, v = torch.where(mask, k[source], k_pages[at, row]), torch.where(mask, v[source], v_pages[at, row])
     k_pages[at, row], v_pages[at, row] = k, v
     return y

@@ -17,19 +17,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamsep.condition.features import mid_side
 from streamsep.config import ENVELOPES, FRAME, PREDICTIVE_HOP, STEMS
+from streamsep.engine.frame import FrameGraphs, FrameOutput, FrameStep, Mode
 from streamsep.engine.levels import Level
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Parked
 from streamsep.engine.parts import Parts
-from streamsep.engine.runner import CODEC, MASK, Settings, decoding_of
+from streamsep.engine.runner import MASK
 from streamsep.engine.slots import Slots
-from streamsep.lm import Decoding
 from streamsep.lm.pages import Pages, ring_pages
-from streamsep.model.net import FUSED, GUIDE, Net, NetOutput
+from streamsep.model.net import FUSED, Net
 from streamsep.render.predictive import HOPS, hop_masks
-from streamsep.streaming import State
 
 Sound = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -39,7 +37,8 @@ class Batch:
     """``slots`` places for streams of one render; ``tick`` advances any of them by one tick.
 
     A place that was freed and is opened again remembers nothing of the stream before. ``pool``: where pages come from;
-    when None, a pool of its own that is enough for all slots.
+    when None, a pool of its own that is enough for all slots. ``graphs``: step the first slots, as many as a power of
+    two, on buffers that never move, on a GPU as one CUDA graph; when None, on a GPU.
     """
 
     def __init__(
@@ -50,9 +49,9 @@ class Batch:
         decode: str = FUSED,
         exact: bool = False,
         pool: PagePool | None = None,
+        graphs: bool | None = None,
     ) -> None:
         self.render, self.exact = render, exact
-        self._decode = decode
         self._parts = Parts(net, render)
         self._device = self._parts.device
         if pool is None:
@@ -60,7 +59,9 @@ class Batch:
                 pool = PagePool(Pages(net.config.lm, slots * ring_pages(net.config.lm), self._device))
         self._slots = Slots(self._parts, slots, decode, pool)
         self._taken = self._slots.taken
-        self._decodings = {seeded: decoding_of(net, Settings(render, (decode,), seed=seeded)) for seeded in (None, 0)}
+        self._frame_step = FrameStep(self._parts, self._slots, decode)
+        wanted = self._device.type == "cuda" if graphs is None else graphs
+        self._graphs = FrameGraphs(self._frame_step, self._slots) if wanted else None
 
     @property
     def slots(self) -> int:
@@ -106,8 +107,8 @@ class Batch:
         ``unit`` is 480 for the mask render at lookahead -1, else 1920. ``level``: how much is computed for all of them.
         """
         with torch.inference_mode():
-            tensors = {slot: torch.from_numpy(block).to(self._device) for slot, block in blocks.items()}
-            out: dict[int, Tensor] = {}
+            tensors = {slot: torch.from_numpy(block) for slot, block in blocks.items()}
+            out: dict[int, Sound] = {}
             frames: dict[int, Tensor] = {}
             hops = {slot: block for slot, block in tensors.items() if self._predicts(slot)}
             for group in self._groups(hops):
@@ -119,8 +120,20 @@ class Batch:
             for seeded in (False, True):
                 slots = [slot for slot in frames if (self._taken[slot].seed is not None) == seeded]
                 for group in self._groups(slots):
-                    out.update(self._step(group, frames, level))
-            return {slot: sound.cpu().numpy() for slot, sound in out.items()}
+                    out.update(self._step(group, frames, level, seeded))
+            return out
+
+    def record(self) -> None:
+        """Make the graphs of every level now, which are else made when first wanted, in the middle of a song."""
+        if self._graphs is not None:
+            with torch.inference_mode():
+                self._graphs.record(tuple(Mode(level) for level in Level))
+
+    def nudge(self) -> None:
+        """Work for nobody, if there are graphs: keeps a GPU's clocks up while there is nothing else to do."""
+        if self._graphs is not None:
+            with torch.inference_mode():
+                self._graphs.nudge()
 
     def _predicts(self, slot: int) -> bool:
         return self._taken[slot].lookahead < 0 and self.render == MASK
@@ -143,93 +156,70 @@ class Batch:
         self._taken[slot].heard = []
         return torch.cat(heard, -1)
 
-    def _step(self, group: list[int], frames: dict[int, Tensor], level: Level) -> dict[int, Tensor]:
+    def _step(self, group: list[int], frames: dict[int, Tensor], level: Level, seeded: bool) -> dict[int, Sound]:
         """One frame of the slots in ``group``: stems of those that render by frames."""
-        first, stop, active = self._range(group)
-        state = self._slots.state.narrow(first, stop)
-        mixture = self._gather(frames, group, (2, FRAME))
-        spectrum = self._parts.stft.step(mid_side(mixture, 1), state.child("stft"), active)
-        out = self._separate(group, spectrum, state, active, level)
         for slot in group:
-            held = self._taken[slot]
-            held.frames += 1
-            held.codes = None if out.lm is None else out.lm.codes[slot - first]
-        if self.render == CODEC:
-            return self._render_codec(group, out, state)
-        (masks,) = out.masks.values()
+            self._taken[slot].frames += 1
+        rendering = [slot for slot in group if self._renders(slot)]
+        first, out = self._run(group, frames, rendering, Mode(level, seeded, bool(rendering)))
         for slot in group:
+            held, row = self._taken[slot], slot - first
+            held.codes = None if out.codes is None else out.codes[row].clone()
             if self._predicts(slot):
-                self._taken[slot].masks = hop_masks(masks[slot - first : slot - first + 1])[0]
-        rendering = [slot for slot in group if not self._predicts(slot)]
-        if not rendering:
-            return {}
-        sound = self._parts.mask.step(masks, out.spectrum, state.child("mask"), self._active(rendering, first, stop))
-        return {slot: sound[slot - first] for slot in rendering}
+                assert out.masks is not None
+                held.masks = hop_masks(out.masks[row : row + 1])[0].clone()
+        sound = None if out.sound is None else out.sound.cpu().numpy()
+        silent = [slot for slot in group if slot not in rendering and not self._predicts(slot)]
+        found = {slot: np.zeros((len(STEMS), 2, FRAME), np.float32) for slot in silent}
+        return found if sound is None else found | {slot: sound[slot - first] for slot in rendering}
 
-    def _separate(
-        self, group: list[int], spectrum: Tensor, state: State, active: Tensor | None, level: Level
-    ) -> NetOutput:
-        first, stop = group[0], group[-1] + 1
-        net, lookahead = self._parts.net, self._slots.lookahead[first:stop]
-        if level == Level.DRY:
-            return net.skip(spectrum, lookahead, state.child("net"), active)
-        codec, seeded = self.render == CODEC, self._taken[group[0]].seed is not None
-        decodes = () if codec else (GUIDE if level else self._decode,)
-        return net.step(
-            spectrum,
-            lookahead,
-            state.child("net"),
-            active,
-            decodes=decodes,
-            decoding=self._decoding(seeded, level),
-            seed=self._slots.seed[first:stop] if seeded else None,
-            tokens=codec,
-        )
+    def _renders(self, slot: int) -> bool:
+        """Whether the frame that is due has a sound: not of predicted masks, nor of codes before the beginning."""
+        held = self._taken[slot]
+        if self.render == MASK:
+            return not self._predicts(slot)
+        return held.frames > max(0, held.lookahead)
 
-    def _decoding(self, seeded: bool, level: Level) -> Decoding:
-        decoding = self._decodings[0 if seeded else None]
-        return replace(decoding, codebooks=None) if level else decoding  # None: the semantic ones
+    def _run(
+        self, group: list[int], frames: dict[int, Tensor], rendering: list[int], mode: Mode
+    ) -> tuple[int, FrameOutput]:
+        """The frame of a range of slots that covers ``group``, and the first of the range."""
+        if self._graphs is None:
+            first, stop = group[0], group[-1] + 1
+            mixture = self._gather(frames, group, first, stop, (2, FRAME))
+            active, sounding = (self._mask(slots, first, stop) for slots in (group, rendering))
+            return first, self._frame_step(first, stop, mode, mixture, active, sounding)
+        stop = self._graphs.bucket(group[-1] + 1)
+        mixture = self._gather(frames, group, 0, stop, (2, FRAME))
+        active, sounding = (self._marked(slots, 0, stop) for slots in (group, rendering))
+        return 0, self._graphs(replace(mode, rendered=True), mixture, active, sounding)
 
-    def _render_hops(self, group: list[int], blocks: dict[int, Tensor]) -> dict[int, Tensor]:
+    def _render_hops(self, group: list[int], blocks: dict[int, Tensor]) -> dict[int, Sound]:
         """480 samples of the slots in ``group`` under the masks predicted for them; the first frame is even."""
-        first, stop, active = self._range(group)
+        first, stop = group[0], group[-1] + 1
         masks = torch.zeros(stop - first, len(STEMS), 2, ENVELOPES, device=self._device)
         for slot in group:
             kept = self._taken[slot]
             masks[slot - first] = 1 / len(STEMS) if kept.masks is None else kept.masks[len(kept.heard)]
-        block = self._gather(blocks, group, (2, PREDICTIVE_HOP))
-        sound = self._parts.hop.step(masks, block, self._slots.state.child("hop").narrow(first, stop), active)
+        block = self._gather(blocks, group, first, stop, (2, PREDICTIVE_HOP))
+        state = self._slots.state.child("hop").narrow(first, stop)
+        sound = self._parts.hop.step(masks, block, state, self._mask(group, first, stop)).cpu().numpy()
         return {slot: sound[slot - first] for slot in group}
 
-    def _render_codec(self, group: list[int], out: NetOutput, state: State) -> dict[int, Tensor]:
-        """The decoder's sound, or the mixture's; silence before the beginning, where codes mean nothing."""
-        first, stop = group[0], group[-1] + 1
-        begun = [slot for slot in group if self._taken[slot].frames > max(0, self._taken[slot].lookahead)]
-        sound = {slot: torch.zeros(len(STEMS), 2, FRAME, device=self._device) for slot in group}
-        if begun:
-            active = self._active(begun, first, stop)
-            if out.lm is None:
-                rendered = self._parts.codec.dry(out.spectrum, state.child("codec"), active)
-            else:
-                rendered = self._parts.codec.step(out.lm.codes, out.level, state.child("codec"), active)
-            sound.update({slot: rendered[slot - first] for slot in begun})
-        return sound
+    def _mask(self, slots: list[int], first: int, stop: int) -> Tensor | None:
+        """[stop - first] bool of ``slots``; None when that is all of them."""
+        return None if len(slots) == stop - first else self._marked(slots, first, stop)
 
-    def _range(self, group: list[int]) -> tuple[int, int, Tensor | None]:
-        first, stop = group[0], group[-1] + 1
-        return first, stop, self._active(group, first, stop)
+    def _marked(self, slots: list[int], first: int, stop: int) -> Tensor:
+        marks = torch.zeros(stop - first, dtype=torch.bool)
+        marks[[slot - first for slot in slots]] = True
+        return marks.to(self._device)
 
-    def _active(self, group: list[int], first: int, stop: int) -> Tensor | None:
-        """[stop - first] bool of the slots in ``group``; None when that is all of them."""
-        if len(group) == stop - first:
-            return None
-        active = torch.zeros(stop - first, dtype=torch.bool, device=self._device)
-        active[[slot - first for slot in group]] = True
-        return active
-
-    def _gather(self, blocks: Mapping[int, Tensor], group: list[int], shape: tuple[int, int]) -> Tensor:
-        """[stop - first, *shape], zeros where no slot of the group is."""
-        out = torch.zeros(group[-1] + 1 - group[0], *shape, device=self._device)
+    def _gather(
+        self, blocks: Mapping[int, Tensor], group: list[int], first: int, stop: int, shape: tuple[int, int]
+    ) -> Tensor:
+        """[stop - first, *shape], zeros where no slot of the group is: gathered on the host, moved at once."""
+        out = torch.zeros(stop - first, *shape)
         for slot in group:
-            out[slot - group[0]] = blocks[slot]
-        return out
+            out[slot - first] = blocks[slot]
+        return out.to(self._device)

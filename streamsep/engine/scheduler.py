@@ -112,6 +112,7 @@ class Scheduler:
         slot = batch.open(0)
         batch.tick({slot: np.zeros((2, FRAME), np.float32)})
         batch.close(slot)
+        batch.record()
 
     def join(self, name: str, source: Source, render: str = MASK, seed: int | None = None) -> None:
         """Raises CapacityError when there is no place, nor anybody paused who could make one."""
@@ -172,6 +173,11 @@ class Scheduler:
     def due(self) -> bool:
         """Whether there is anything to compute."""
         return any(session.paused is None and session.source.due() for session in self._sessions.values())
+
+    def nudge(self) -> None:
+        """Called while nothing is due, this keeps a GPU's clocks up; elsewhere it does nothing."""
+        for batch in self._batches.values():
+            batch.nudge()
 
     def tick(self) -> Tick:
         """One frame of every session that has one ready and its turn."""

@@ -25,8 +25,8 @@ from streamsep.streaming import State
 
 @dataclass
 class Held:
-    """What of a stream is no row of a state: blocks that wait for their frame, masks for the next, frames so far, and
-    the codes [S, q] that its last tick emitted, if it did.
+    """What of a stream is no row of a state: blocks, on the host, that wait for their frame, masks for the next, frames
+    so far, and the codes [S, q] that its last tick emitted, if it did.
     """
 
     lookahead: int
@@ -117,7 +117,7 @@ class Slots:
         held, device = self.taken[slot], self._parts.device
         held.frames = parked.facts.frames
         if (heard := parked.tensors.get("heard")) is not None:
-            held.heard = list(_shaped(heard, (min(len(heard), HOPS - 1), 2, PREDICTIVE_HOP)).to(device))
+            held.heard = list(_shaped(heard, (min(len(heard), HOPS - 1), 2, PREDICTIVE_HOP)))
         if (masks := parked.tensors.get("masks")) is not None:
             held.masks = _shaped(masks, (HOPS, len(STEMS), 2, ENVELOPES)).to(device, copy=True)
 

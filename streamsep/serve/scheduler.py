@@ -71,6 +71,10 @@ class Scheduler:
             return 0.0
         return max(0.0, TOGETHER - max(voice.behind(now) for voice in ready))
 
+    def nudge(self) -> None:
+        """Called while there is nothing to do, this keeps a GPU's clocks up."""
+        self._engine.nudge()
+
     def round(self) -> Round:
         """One step of every session that has a tick due."""
         tick = self._engine.tick()

@@ -23,6 +23,7 @@ FRAME_SECONDS = 0.04
 LOAD = 0.5  # of a frame's time that a full server's step may take: a frame may have to wait for the step before its own
 CROWDED = 0.8  # part of the places up to which a frame waits for no other
 HEARTBEAT = 1.0  # seconds between two signs of life of an idle engine
+NUDGE = 0.01  # seconds between two pieces of work that keep an idle GPU's clocks up
 
 
 def capacity(times: Sequence[float]) -> int:
@@ -70,8 +71,9 @@ def _serve(pipe: Connection, options: EngineOptions) -> None:
     commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(pipe, commands), daemon=True).start()
     told = time.monotonic()
+    longest = HEARTBEAT if options.device == "cpu" else NUDGE
     while True:
-        for command in _waiting(commands, min(HEARTBEAT, scheduler.wait(time.monotonic()))):
+        for command in _waiting(commands, min(longest, scheduler.wait(time.monotonic()))):
             if command is None:
                 return
             scheduler.command(*command)
@@ -79,6 +81,7 @@ def _serve(pipe: Connection, options: EngineOptions) -> None:
         if not scheduler.wait(now):
             pipe.send(scheduler.round())
         elif now - told < HEARTBEAT:
+            scheduler.nudge()
             continue
         else:
             pipe.send(Round())
