@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from accelerate.utils import broadcast
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from streamsep.train.checkpoint import load_checkpoint, save_checkpoint, save_weights
@@ -22,6 +23,7 @@ from streamsep.train.stage import Stage
 
 Log = Callable[[str], None]
 LAST, BEST = "last.pt", "best.safetensors"
+RANK_SEED = 104_729  # times a process's number: what it draws is not what another draws
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Trainer:
     """Trains one stage in ``folder``; goes on from ``last.pt`` when that is there.
 
     Step ``n`` depends on the weights, the seed and ``n`` alone, so a run that was killed goes on as if it had not been.
+    Started by ``accelerate launch`` or ``torchrun``, several processes take each step together: every one has batches
+    of its own, the gradients are averaged, the first one writes.
     """
 
     def __init__(self, stage: Stage, config: StageConfig, folder: Path, log: Log = print) -> None:
@@ -50,6 +54,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         self.accelerator = Accelerator()
         self.device = self.accelerator.device
+        self.rank, self.leads = self.accelerator.process_index, self.accelerator.is_main_process
         self.ema = EMA(stage.module, config.ema)
         self.optimizers = self._optimizers()
         self.step, self.best = 0, -float("inf")
@@ -59,30 +64,40 @@ class Trainer:
 
     def run(self, batches: Callable[[int], Iterator[Tensor]]) -> Outcome:
         """Train to the end. ``batches(step)`` yields the waves of step, step + 1, …"""
-        config, writer = self.config, SummaryWriter(self.folder / "log")
+        config, writer = self.config, SummaryWriter(self.folder / "log") if self.leads else None
         began, first = time.monotonic(), self.step
         source = batches(self.step)
         while self.step < config.steps:
             parts = self._train_step(next(source))
             self.step += 1
-            if self.step % config.log_every == 0:
-                self._report(parts, writer, began, first)
-            last = self.step == config.steps
-            if self.step % config.score_every == 0 or last:
-                self._score(writer)
-            if self.step % config.save_every == 0 or last:
-                save_checkpoint(self.folder / LAST, self._state())
-        writer.close()
+            if writer is not None:
+                self._record(parts, writer, began, first)
+            if self.step % config.score_every == 0 or self.step == config.steps:
+                self.accelerator.wait_for_everyone()  # scoring takes longer than the others may wait for a gradient
+        if writer is not None:
+            writer.close()
         return Outcome(self.step, self.best, self.losses)
 
+    def _record(self, parts: dict[str, float], writer: SummaryWriter, began: float, first: int) -> None:
+        """What is written after a step: log, scores and checkpoints, each as often as it is asked for."""
+        config, last = self.config, self.step == self.config.steps
+        if self.step % config.log_every == 0:
+            self._report(parts, writer, began, first)
+        if self.step % config.score_every == 0 or last:
+            self._score(writer)
+        if self.step % config.save_every == 0 or last:
+            save_checkpoint(self.folder / LAST, self._state())
+
     def _train_step(self, waves: Tensor) -> dict[str, float]:
-        seed = 1_000_003 * self.config.seed + self.step
+        seed = 1_000_003 * self.config.seed + self.step + RANK_SEED * self.rank
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.stage.module.train()
         loss, parts = self.stage.loss(waves.to(self.device), generator, self.step / self.config.steps)
         self.accelerator.backward(loss)
         trained = [p for p in self.stage.module.parameters() if p.requires_grad]
+        if self.accelerator.num_processes > 1:
+            self._average(trained)
         norm = float(torch.nn.utils.clip_grad_norm_(trained, self.config.clip))
         scale = learning_rate(self.step, self.config)
         for optimizer in self.optimizers:
@@ -91,8 +106,19 @@ class Trainer:
             if norm == norm:  # a step with an undefined gradient is left out
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if self.accelerator.num_processes > 1:
+            for buffer in self.stage.module.buffers():
+                broadcast(buffer)  # code books follow what the first process saw
         self.ema.update(self.stage.module)
         return {"loss": float(loss.detach()), **parts, "grad": norm, "rate": scale * self.config.lr}
+
+    def _average(self, trained: list[nn.Parameter]) -> None:
+        """Gradients over all processes, in one piece: what one process has no gradient for, another may."""
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        joined = self.accelerator.reduce(torch.cat([grad.flatten() for grad in grads]), "mean")
+        assert isinstance(joined, Tensor)
+        for p, grad in zip(trained, joined.split([p.numel() for p in trained]), strict=True):
+            p.grad = grad.view_as(p)
 
     def _report(self, parts: dict[str, float], writer: SummaryWriter, began: float, first: int) -> None:
         pace = (time.monotonic() - began) / max(1, self.step - first)

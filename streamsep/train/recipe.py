@@ -48,11 +48,12 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model and the stages that make its weights."""
+    """A model and the stages that make its weights; ``int8``: parts whose matrices are stored in bytes."""
 
     model: ModelConfig
     stages: dict[str, StageConfig]
     paper: PaperConfig = field(default_factory=PaperConfig)
+    int8: tuple[str, ...] = ()
 
     @property
     def paper_model(self) -> PaperModelConfig:
@@ -83,6 +84,7 @@ def load_recipe(name: str) -> Recipe:
             ),
             {stage: _fill(StageConfig, raw.get(stage, {})) for stage in STAGES},
             _fill(PaperConfig, model.get("paper", {})),
+            tuple(map(str, raw.get("export", {}).get("int8", ()))),
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise OptionError(f"the recipe '{path}' cannot be read: {error}.") from error

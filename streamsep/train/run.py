@@ -25,7 +25,7 @@ from streamsep.train.checkpoint import load_weights
 from streamsep.train.codec import CodecStage
 from streamsep.train.guide import GuideStage
 from streamsep.train.lm import LMStage
-from streamsep.train.loop import BEST, Log, Outcome, Trainer
+from streamsep.train.loop import BEST, RANK_SEED, Log, Outcome, Trainer
 from streamsep.train.memory import keep_freed_memory
 from streamsep.train.paper import PaperStage
 from streamsep.train.precision import training_dtype
@@ -58,11 +58,14 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     recipe = load_recipe(options.recipe)
     given = {name: getattr(options, name) for name in ("steps", "precision", "compile")}
     config = replace(recipe.stages[stage], **{name: value for name, value in given.items() if value is not None})
-    device = Accelerator().device
+    accelerator = Accelerator()
+    device = accelerator.device
+    if not accelerator.is_main_process:
+        log = _silent
     training_dtype(config.precision, device)  # says now what is wrong with it
     valid = None if options.valid is None else ValidationSongs(options.valid, device=device)
     torch.manual_seed(config.seed)
-    data = mixtures(options, config)
+    data = mixtures(options, replace(config, seed=config.seed + RANK_SEED * accelerator.process_index))
     if stage == "paper":
         made: Stage = PaperStage(PaperNet(recipe.paper_model, paper_codec(recipe, options)), config, valid)
     else:
@@ -73,6 +76,8 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
         return batches(data, step, options.background)
 
     outcome = trainer.run(source)
+    if not accelerator.is_main_process:
+        return outcome
     if stage == "lm":
         export(recipe, options.out, options.out / "model")
         log(f"the model is in {options.out / 'model'}")
@@ -82,6 +87,10 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
         save_paper(options.out / "model", net)
         log(f"the paper model is in {options.out / 'model'}; streamsep separate --mode paper --model runs it")
     return outcome
+
+
+def _silent(_: str) -> None:
+    """The log of every process but the first."""
 
 
 def mixtures(options: TrainOptions, config: StageConfig) -> MixingDataset:
@@ -109,7 +118,7 @@ def export(recipe: Recipe, out: Path, folder: Path) -> None:
     """The best weights in ``out`` as a model that ``streamsep.load`` reads."""
     net = Net(recipe.model).eval()
     load_weights(out / "lm" / BEST, net)
-    save_model(folder, net)
+    save_model(folder, net, int8=recipe.int8)
 
 
 def _guide(recipe: Recipe, config: StageConfig, valid: ValidationSongs | None, out: Path, start: Net | None) -> Stage:

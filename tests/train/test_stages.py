@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +113,23 @@ def test_faster_training_is_the_same_training(
     make(recipe, tmp_path / "plain", plain, steps=4).run(waves)
     make(recipe, tmp_path / "fast", fast, steps=4, **changed).run(waves)
     np.testing.assert_allclose(fast.values("loss"), plain.values("loss"), rtol=near)
+
+
+def test_processes_train_together(recipe: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    for count in (1, 2):
+        (tmp_path / str(count)).mkdir()
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+        what = ["-m", "tests.train.together", str(recipe), str(tmp_path / str(count))]
+        subprocess.run([*launch, *what], check=True, timeout=240, env=environment)
+    for stage in ("guide", "codec"):
+        names = (f"1/{stage}0.pt", f"2/{stage}0.pt", f"2/{stage}1.pt")
+        alone, first, second = (torch.load(tmp_path / name) for name in names)
+        for name, value in first["state"].items():
+            torch.testing.assert_close(value, second["state"][name], rtol=0, atol=0)
+        assert any(not torch.equal(value, alone["state"][name]) for name, value in first["state"].items())
+        assert first["said"] and not second["said"]
+        assert (tmp_path / "2" / stage / "last.pt").is_file()
 
 
 def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, pool: Path) -> None:
