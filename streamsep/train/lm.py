@@ -1,8 +1,9 @@
 """Stage 3: the language model on a trained trunk and codec, and the fusion of its tokens with the guide.
 
-Exposure bias is treated three ways. The past is corrupted and dropped (``streamsep.lm.corrupt``), mostly dropped: fed
+Exposure bias is treated four ways. The past is corrupted and dropped (``streamsep.lm.corrupt``), mostly dropped: fed
 back what it emits itself, the model talks itself into silence. Half of every batch sees of the same frame what the
-model emits itself; there the only loss is that of the masks. And checkpoints are chosen by free-running SI-SDR.
+model emits itself, and, in the share ``own`` of all steps, of the past what it emitted in a pass before; there the only
+loss is that of the masks. And checkpoints are chosen by free-running SI-SDR.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from streamsep.codec.stft import STFT
 from streamsep.condition.guide import log_masks
-from streamsep.config import LOOKAHEADS
+from streamsep.config import LOOKAHEADS, STEMS
 from streamsep.lm import LIVE, Corruption, corrupt_history, generate, history, targets
 from streamsep.model.fuse import guide_envelopes, token_masks
 from streamsep.model.net import Net, delay
@@ -59,13 +60,18 @@ class LMStage:
             stats = _statistics(found, lookahead, span)
         past, present = self._past(codes, lookahead, generator)
         c = net.pool(trunk.tokens.transpose(1, 2))
+        half = codes.shape[0] // 2
+        if float(torch.rand((), generator=generator)) < self.config.options.get("own", 0.0):
+            passes = int(torch.randint(1, 3, (), generator=generator))
+            own = self._own_past(c[half:].detach(), guide[half:], lookahead[half:], passes)
+            past, present = (torch.cat((x[:half], y)) for x, y in zip((past, present), own, strict=True))
         h = net.lm.temporal(c, net.lm.embed(past, present), lookahead)
         rows = torch.arange(codes.shape[0], device=codes.device)[:, None]
         at = rows, span
         ce, logits = self._depth(h[at], guide[at], codes[at])
         latent, entropy = net.posterior(logits)
         envelopes = net.codec.semantic.decode(latent)
-        own = slice(codes.shape[0] // 2, None)  # these were fed their own codes
+        own = slice(half, None)  # these were fed their own codes
         keep = stats.at(own)
         ok = valid[at][own]
         soft = mask_loss(token_masks(envelopes)[own], keep, ok)
@@ -82,6 +88,23 @@ class LMStage:
         past, begun = history(damaged, lookahead)
         before = torch.cat((known[:, :1], known[:, :-1]), 1)
         return lm.tables.latent(past), before & begun.unsqueeze(-1)
+
+    @torch.no_grad()
+    def _own_past(self, c: Tensor, guide: Tensor, lookahead: Tensor, passes: int) -> tuple[Tensor, Tensor]:
+        """What each step remembers that is fed what it emits: latents [B, T, S, C] and presence [B, T, S].
+
+        Steps run side by side, so they remember what they emitted in the pass before, in the first one without a memory
+        (parallel scheduled sampling, Duckworth et al., arXiv 1906.04331).
+        """
+        lm, (batch, length) = self.module.lm, c.shape[:2]
+        past = c.new_zeros(batch, length, len(STEMS), lm.tables.vectors.shape[-1])
+        present = torch.zeros(batch, length, len(STEMS), dtype=torch.bool, device=c.device)
+        for _ in range(passes):
+            h = lm.temporal(c, lm.embed(past, present), lookahead)
+            emitted = generate(lm.depth, h.flatten(0, 1), guide.flatten(0, 1), LIVE)
+            past, begun = history(emitted.latent.unflatten(0, (batch, length)), lookahead)
+            present = begun.unsqueeze(-1).expand_as(present)
+        return past, present
 
     def _span(self, lookahead: Tensor, length: int, generator: torch.Generator) -> Tensor:
         """``[B, span]`` steps, in one piece, that all emit frames of the sequence."""

@@ -87,7 +87,7 @@ warmup = 2
 log_every = 1
 save_every = 4
 score_every = 8
-options = { acoustic_share = 0.3, mask = 0.1 }
+options = { acoustic_share = 0.3, mask = 0.1, own = 0.5 }
 
 [paper]
 steps = 30
