@@ -23,6 +23,7 @@ from streamsep.train.stage import Stage
 
 Log = Callable[[str], None]
 LAST, BEST = "last.pt", "best.safetensors"
+NOTABLE = 0.1  # share of the time that is waited for data, from which on the log says so
 RANK_SEED = 104_729  # times a process's number: what it draws is not what another draws
 
 
@@ -58,6 +59,7 @@ class Trainer:
         self.ema = EMA(stage.module, config.ema)
         self.optimizers = self._optimizers()
         self.step, self.best = 0, -float("inf")
+        self.waited = 0.0  # seconds, for data
         self.losses: dict[int, float] = {}
         if (folder / LAST).is_file():
             self._resume(load_checkpoint(folder / LAST))
@@ -68,7 +70,10 @@ class Trainer:
         began, first = time.monotonic(), self.step
         source = batches(self.step)
         while self.step < config.steps:
-            parts = self._train_step(next(source))
+            asked = time.monotonic()
+            waves = next(source)
+            self.waited += time.monotonic() - asked
+            parts = self._train_step(waves)
             self.step += 1
             if writer is not None:
                 self._record(parts, writer, began, first)
@@ -121,13 +126,16 @@ class Trainer:
             p.grad = grad.view_as(p)
 
     def _report(self, parts: dict[str, float], writer: SummaryWriter, began: float, first: int) -> None:
-        pace = (time.monotonic() - began) / max(1, self.step - first)
+        spent = time.monotonic() - began
+        pace = spent / max(1, self.step - first)
         left = pace * (self.config.steps - self.step)
         self.losses[self.step] = parts["loss"]
         for name, value in parts.items():
             writer.add_scalar(f"train/{name}", value, self.step)
         text = "  ".join(f"{name} {value:.4g}" for name, value in parts.items())
-        self.log(f"step {self.step}/{self.config.steps}  {text}  {pace:.2f} s/step, {left / 60:.0f} min left")
+        # A pool larger than the memory that is free makes every step wait for the disk, unnoticed.
+        waited = f", {self.waited / spent:.0%} waiting for data" if self.waited > NOTABLE * spent else ""
+        self.log(f"step {self.step}/{self.config.steps}  {text}  {pace:.2f} s/step{waited}, {left / 60:.0f} min left")
 
     def _score(self, writer: SummaryWriter) -> None:
         module = self.stage.module

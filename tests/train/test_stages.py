@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +105,19 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(recipe: Path, tmp_p
     one, two = (torch.load(tmp_path / name / "last.pt") for name in ("whole", "broken"))
     for name, value in one["module"].items():
         torch.testing.assert_close(value, two["module"][name], rtol=1e-4, atol=1e-6)
+
+
+def test_the_log_says_when_the_data_is_late(recipe: Path, tmp_path: Path) -> None:
+    def slow(step: int) -> Iterator[Tensor]:
+        for batch in waves(step):
+            time.sleep(0.5)
+            yield batch
+
+    quick, late = Log(), Log()
+    make(recipe, tmp_path / "quick", quick, steps=2).run(lambda step: itertools.repeat(next(waves(step))))
+    make(recipe, tmp_path / "late", late, steps=2).run(slow)
+    assert all("waiting for data" not in line for line in quick)
+    assert "% waiting for data" in late[0]
 
 
 @pytest.mark.parametrize(("changed", "near"), [({"precision": "bfloat16"}, 0.03), ({"compile": True}, 1e-3)])
