@@ -77,7 +77,7 @@ class Trainer:
             self.step += 1
             if writer is not None:
                 self._record(parts, writer, began, first)
-            if self.step % config.score_every == 0 or self.step == config.steps:
+            if self._due(config.score_every):
                 self.accelerator.wait_for_everyone()  # scoring takes longer than the others may wait for a gradient
         if writer is not None:
             writer.close()
@@ -85,13 +85,16 @@ class Trainer:
 
     def _record(self, parts: dict[str, float], writer: SummaryWriter, began: float, first: int) -> None:
         """What is written after a step: log, scores and checkpoints, each as often as it is asked for."""
-        config, last = self.config, self.step == self.config.steps
-        if self.step % config.log_every == 0:
+        if self.step % self.config.log_every == 0:
             self._report(parts, writer, began, first)
-        if self.step % config.score_every == 0 or last:
+        if self._due(self.config.score_every):
             self._score(writer)
-        if self.step % config.save_every == 0 or last:
+        if self._due(self.config.save_every):
             save_checkpoint(self.folder / LAST, self._state())
+
+    def _due(self, every: int) -> bool:
+        """Whether what is done every so many steps, and at the end, is due."""
+        return self.step % every == 0 or self.step == self.config.steps
 
     def _train_step(self, waves: Tensor) -> dict[str, float]:
         seed = 1_000_003 * self.config.seed + self.step + RANK_SEED * self.rank
