@@ -56,6 +56,50 @@ def tilt_and_place(x: Sound, pole: float, low: float, high: float, matrix: Sound
         x[1, i] = matrix[1, 0] * y0 + matrix[1, 1] * y1
 
 
+@jit
+def comb(x: Sound, delay: int, gain: float, feedback: bool) -> None:
+    """In place: ``gain`` times what was ``delay`` samples before is added; of the output with ``feedback``."""
+    for c in range(x.shape[0]):
+        for j in range(x.shape[1] - delay):
+            i = delay + j if feedback else x.shape[1] - 1 - j  # backwards, so that what is read is not yet changed
+            x[c, i] += np.float32(gain) * x[c, i - delay]
+
+
+@jit
+def drive(x: Sound, amount: float, bias: float) -> None:
+    """In place: an overdriven amplifier. ``amount`` is how far above its knee a root mean square is, ``bias`` moves
+    the knee and so adds even harmonics. The energy stays."""
+    energy = np.float32(0.0)
+    for c in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            energy += x[c, i] * x[c, i]
+    if energy < 1e-12:
+        return
+    gain = np.float32(amount / np.sqrt(energy / x.size))
+    knee = np.float32(bias / (1.0 + abs(bias)))
+    after = np.float32(0.0)
+    for c in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            y = gain * x[c, i] + np.float32(bias)
+            x[c, i] = y / (np.float32(1.0) + abs(y)) - knee
+            after += x[c, i] * x[c, i]
+    level = np.float32(np.sqrt(energy / max(after, np.float32(1e-20))))
+    for c in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            x[c, i] *= level
+
+
+def roughen(rng: Generator, x: Sound, rate: int) -> None:
+    """Make another sound of a stem, in place: through a comb of 0.3 to 15 ms, an overdriven amplifier, or both."""
+    kind = rng.random()
+    if kind < 0.65:
+        seconds = float(np.exp(rng.uniform(math.log(0.3e-3), math.log(15e-3))))
+        gain = float(rng.uniform(0.25, 0.7)) * (1 if rng.random() < 0.5 else -1)
+        comb(x, min(round(seconds * rate), x.shape[1]), gain, bool(rng.random() < 0.5))
+    if kind > 0.45:
+        drive(x, float(np.exp(rng.uniform(math.log(0.15), math.log(3.0)))), float(rng.uniform(-0.5, 0.5)))
+
+
 def random_tilt(rng: Generator, rate: int) -> tuple[float, float, float]:
     """Pole, low gain and high gain of a shelf: corner 150 Hz to 6 kHz, up to ±6 dB a side."""
     hz = float(np.exp(rng.uniform(math.log(150), math.log(6_000))))

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from streamsep.config import FRAME, SAMPLE_RATE, STEMS
-from streamsep.data.augment import random_placement, random_tilt, read_int16, tilt_and_place
+from streamsep.data.augment import random_placement, random_tilt, read_int16, roughen, tilt_and_place
 from streamsep.data.pool import PoolSong, open_pool
 from streamsep.errors import OptionError
 
@@ -38,6 +38,8 @@ class MixingConfig:
     tilt: float = 0.6
     speed: float = 0.6
     speed_range: float = 0.2
+    rough: float = 0.0  # chance that a stem is given another sound by a comb or an overdriven amplifier
+    layer: float = 0.0  # chance that a stem of its own song is joined by one of another song
     loudness_db: tuple[float, float] = (-18.0, 6.0)
     ceiling: float = 1.5  # a mixture's greatest peak
     augment: bool = True
@@ -45,7 +47,8 @@ class MixingConfig:
     @property
     def settled(self) -> MixingConfig:
         """Closer to real music: stems mostly of one song, changed half as often."""
-        return replace(self, coherent=0.8, far=self.far / 2, tilt=self.tilt / 2, speed=self.speed / 2)
+        halved = {name: getattr(self, name) / 2 for name in ("far", "tilt", "speed", "rough", "layer")}
+        return replace(self, coherent=0.8, **halved)
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,11 @@ class MixingDataset:
             if config.augment and rng.random() < config.dropout[index]:
                 out[index] = 0
                 continue
-            read_int16(self.songs[take.song].stems[index], take.start, take.step, out[index])
-            if config.augment:
-                _treat(rng, out[index], config)
+            self._read(rng, index, take, out[index], config)
+            if config.augment and config.layer and rng.random() < config.layer:
+                joined = np.empty_like(out[index])
+                self._read(rng, index, self._take(rng, index, _speed(rng, config), config), joined, config)
+                out[index] += joined
         if not config.augment:
             return
         gain = 10 ** (float(rng.uniform(*config.loudness_db)) / 20)
@@ -123,16 +128,22 @@ class MixingDataset:
     def _many_songs(self, rng: Generator, config: MixingConfig) -> list[Take]:
         # One speed for all or one for each: both happen to listeners.
         common = _speed(rng, config) if rng.random() < 0.3 else None
-        takes: list[Take] = []
-        for index in range(len(STEMS)):
-            song = int(np.searchsorted(self._odds[index], rng.random(), side="right"))
+        return [self._take(rng, index, common, config) for index in range(len(STEMS))]
+
+    def _take(self, rng: Generator, stem: int, speed: float | None, config: MixingConfig) -> Take:
+        """A place of some song where the stem sounds."""
+        song = int(np.searchsorted(self._odds[stem], rng.random(), side="right"))
+        start = self._start(rng, song)
+        for _ in range(config.active_tries):
+            if self._sounds(song, stem, start):
+                break
             start = self._start(rng, song)
-            for _ in range(config.active_tries):
-                if self._sounds(song, index, start):
-                    break
-                start = self._start(rng, song)
-            takes.append(Take(song, start, common if common is not None else _speed(rng, config)))
-        return takes
+        return Take(song, start, _speed(rng, config) if speed is None else speed)
+
+    def _read(self, rng: Generator, stem: int, take: Take, out: Sound, config: MixingConfig) -> None:
+        read_int16(self.songs[take.song].stems[stem], take.start, take.step, out)
+        if config.augment:
+            _treat(rng, out, config)
 
     def _sounds(self, song: int, stem: int, start: int) -> bool:
         glance = self.songs[song].stems[stem, 0, start : start + self.samples : 199]
@@ -149,6 +160,8 @@ def _speed(rng: Generator, config: MixingConfig) -> float:
 
 
 def _treat(rng: Generator, x: Sound, config: MixingConfig) -> None:
+    if config.rough and rng.random() < config.rough:
+        roughen(rng, x, SAMPLE_RATE)
     far = rng.random() < config.far
     decibels = float(rng.uniform(-20, -10) if far else np.clip(rng.normal(0, config.gain_db), -9, 7))
     gain = np.float32(10 ** (decibels / 20))

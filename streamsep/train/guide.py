@@ -41,8 +41,8 @@ class GuideStage:
         return found.total, {name: float(value.detach()) for name, value in vars(found).items()}
 
     def _colours(self, waves: Tensor, generator: torch.Generator, progress: float) -> Tensor | None:
-        """Half as strong while the rate falls, when mixtures are closer to real music."""
-        spread = self.config.options.get("colour_db", 0.0) * (1 if progress < 1 - self.config.decay else 0.5)
+        """Half as strong over the last steps, when mixtures are closer to real music."""
+        spread = self.config.options.get("colour_db", 0.0) * (1 if progress < 1 - self.config.settled else 0.5)
         if not spread:
             return None
         return random_colours(waves.shape[0], waves.shape[1], spread, generator).to(waves.device)

@@ -42,6 +42,21 @@ def learning_rate(step: int, config: StageConfig) -> float:
     return max(0.0, min(1.0, (step + 1) / max(1, config.warmup), left))
 
 
+def rate_groups(module: nn.Module, params: list[nn.Parameter], rates: dict[str, float]) -> list[dict[str, Any]]:
+    """Groups of ``params`` for an optimizer, ``times`` in each: how many times as fast it learns.
+
+    ``rates``: how a parameter's name begins → times. A part of few numbers, each of which must go far, needs it: Adam
+    moves none of them by more than the sum of the rates.
+    """
+    chosen = {id(p) for p in params}
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, p in module.named_parameters():
+        if id(p) in chosen:
+            times = next((rates[part] for part in rates if name.startswith(f"{part}.")), 1.0)
+            groups.setdefault(times, []).append(p)
+    return [{"params": found, "times": times} for times, found in groups.items()]
+
+
 class Trainer:
     """Trains one stage in ``folder``; goes on from ``last.pt`` when that is there.
 
@@ -110,7 +125,7 @@ class Trainer:
         scale = learning_rate(self.step, self.config)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = scale * self.config.lr
+                group["lr"] = scale * self.config.lr * group.get("times", 1.0)
             if norm == norm:  # a step with an undefined gradient is left out
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -170,7 +185,8 @@ class Trainer:
             dtype = training_dtype(c.precision, self.device)
             found.append(Muon(matrices, c.lr, weight_decay=c.weight_decay, dtype=dtype))
         if others:
-            found.append(torch.optim.AdamW(others, c.lr, betas=(0.9, 0.98), weight_decay=c.weight_decay, fused=True))
+            groups = rate_groups(module, others, c.rates)
+            found.append(torch.optim.AdamW(groups, c.lr, betas=(0.9, 0.98), weight_decay=c.weight_decay, fused=True))
         return found
 
     def _state(self) -> dict[str, Any]:

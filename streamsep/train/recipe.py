@@ -21,7 +21,7 @@ class StageConfig:
     """One stage of training.
 
     ``schedule``: warm-up over ``warmup`` steps, then constant, then down to zero over the last ``decay`` share of all,
-    in which mixtures are mostly whole songs.
+    in which mixtures are mostly whole songs; in the last ``settle`` share, where that is given.
     ``lookahead_odds``: how often lookahead -1, 0, 1 and 2 are trained.
     """
 
@@ -32,9 +32,11 @@ class StageConfig:
     weight_decay: float = 0.01
     warmup: int = 50
     decay: float = 0.3
+    settle: float | None = None
     clip: float = 1.0
     ema: float = 0.998
     muon: bool = True
+    rates: dict[str, float] = field(default_factory=dict)  # part of the net → how many times as fast it learns
     seed: int = 1
     log_every: int = 10
     save_every: int = 100
@@ -43,7 +45,13 @@ class StageConfig:
     real_weight: float = 0.3  # chance that a song or stem is a recorded one
     precision: str = "auto"  # of matrix products: float32, bfloat16, or what the hardware multiplies faster
     compile: bool = False  # the net by torch.compile: minutes at the start, half as long a step; guide only
+    mixing: dict[str, float] = field(default_factory=dict)  # chances and ranges that are not those of MixingConfig
     options: dict[str, float] = field(default_factory=dict)  # what only this stage knows
+
+    @property
+    def settled(self) -> float:
+        """The last share of all steps, in which mixtures are mostly whole songs."""
+        return self.decay if self.settle is None else self.settle
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from streamsep.config import FRAME
+from streamsep.data.augment import comb, drive, roughen
 from streamsep.data.mixing import MixingConfig, MixingDataset
 from streamsep.data.pool import write_song
 from streamsep.errors import OptionError
@@ -108,3 +111,46 @@ def test_too_short_and_empty_pools(pool: Path, tmp_path: Path) -> None:
         MixingDataset([pool], 250, 1, seed=0)
     with pytest.raises(OptionError, match="no song"):
         MixingDataset([tmp_path], 10, 1, seed=0)
+
+
+def test_another_sound_has_the_same_score(stems: Sound) -> None:
+    """Roughened stems keep where they sound and about how loudly, and lose what they sound like."""
+    for seed in range(20):
+        before, after = stems[2, :, : 2 * 48_000], stems[2, :, : 2 * 48_000].copy()
+        roughen(np.random.default_rng(seed), after, 48_000)
+        assert np.all(np.isfinite(after)) and not np.array_equal(before, after)
+        level = float(np.sqrt(np.mean(after**2) / np.mean(before**2)))
+        assert 0.4 < level < 2.5
+        silent = np.zeros((2, 4_800), np.float32)
+        roughen(np.random.default_rng(seed), silent, 48_000)
+        assert not np.any(silent)
+
+
+@pytest.mark.parametrize("feedback", [False, True])
+def test_comb_is_the_filter_it_says(feedback: bool) -> None:
+    x = np.random.default_rng(1).standard_normal((2, 500)).astype(np.float32)
+    taps = np.zeros(38)
+    taps[0], taps[37] = 1.0, -0.4 if feedback else 0.4
+    expected = lfilter([1.0], taps, x) if feedback else lfilter(taps, [1.0], x)
+    comb(x, 37, 0.4, feedback)
+    assert np.allclose(x, expected, atol=1e-5)
+
+
+def test_an_overdriven_amplifier_adds_harmonics_and_no_energy() -> None:
+    time = np.arange(4_800) / 48_000
+    x = np.tile(np.sin(2 * np.pi * 1_000 * time), (2, 1)).astype(np.float32)
+    energy = float(np.sum(x**2))
+    drive(x, 2.0, 0.3)
+    assert float(np.sum(x**2)) == pytest.approx(energy, rel=1e-3)
+    lines = np.abs(np.fft.rfft(x[0]))[[100, 200, 300]]  # the first three harmonics
+    assert lines[0] > 10 * lines[1] > 100 * 1e-3 and lines[2] > 0.02 * lines[0]
+
+
+def test_layers_come_from_other_songs(pool: Path) -> None:
+    plain = MixingConfig(coherent=1.0, dropout=(0.0, 0.0, 0.0, 0.0))
+    alone, layered = (
+        MixingDataset([pool], 20, 4, seed=1, config=replace(plain, layer=share)).batch(0) for share in (0.0, 1.0)
+    )
+    gain = [float(np.vdot(a, b) / np.vdot(a, a)) for a, b in zip(alone[:, 1], layered[:, 1], strict=True)]
+    rest = [b - g * a for a, b, g in zip(alone[:, 1], layered[:, 1], gain, strict=True)]
+    assert all(np.sum(r**2) > 1e-3 * np.sum(b**2) for r, b in zip(rest, layered[:, 1], strict=True))

@@ -11,7 +11,7 @@ from streamsep.errors import OptionError
 from streamsep.render.mask import to_bins
 from streamsep.train.batches import spectra
 from streamsep.train.ema import EMA
-from streamsep.train.loop import learning_rate
+from streamsep.train.loop import learning_rate, rate_groups
 from streamsep.train.losses import band_statistics, error_energy, share_loss, window_snr_loss
 from streamsep.train.muon import Muon, orthogonalize, split_parameters
 from streamsep.train.precision import autocast, training_dtype
@@ -99,6 +99,15 @@ def test_the_rate_rises_stays_and_ends_at_zero() -> None:
     assert rates[0] == pytest.approx(0.1) and rates[9:51] == [1.0] * 42
     assert 0 < rates[99] < 0.03
     assert all(a >= b for a, b in zip(rates[50:], rates[51:], strict=False))
+
+
+def test_parts_of_a_net_learn_at_rates_of_their_own() -> None:
+    net = nn.ModuleDict({"slow": nn.Linear(2, 3), "fast": nn.Linear(2, 3), "faster": nn.Linear(2, 3)})
+    _, others = split_parameters(net)
+    groups = rate_groups(net, others, {"fast": 10.0})  # by whole names: 'faster' is another part
+    assert [(len(group["params"]), group["times"]) for group in groups] == [(2, 1.0), (1, 10.0)]
+    assert groups[1]["params"][0] is net["fast"].bias
+    assert sorted(map(id, (p for group in groups for p in group["params"]))) == sorted(map(id, others))
 
 
 def test_averages_follow_and_can_be_swapped_in_and_out() -> None:

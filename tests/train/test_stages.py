@@ -22,8 +22,8 @@ from streamsep.errors import OptionError
 from streamsep.model.trunk import Trunk
 from streamsep.train.guide import GuideStage
 from streamsep.train.loop import Trainer
-from streamsep.train.recipe import load_recipe
-from streamsep.train.run import TrainOptions, train
+from streamsep.train.recipe import StageConfig, load_recipe
+from streamsep.train.run import TrainOptions, mixtures, train
 from tests.sounds import tune
 
 
@@ -105,6 +105,15 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(recipe: Path, tmp_p
     one, two = (torch.load(tmp_path / name / "last.pt") for name in ("whole", "broken"))
     for name, value in one["module"].items():
         torch.testing.assert_close(value, two["module"][name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_recipe_may_change_the_mixing(recipe: Path, pool: Path, tmp_path: Path) -> None:
+    options = TrainOptions(str(recipe), (pool,), None, tmp_path)
+    config = StageConfig(steps=10, decay=0.5, settle=0.2, mixing={"rough": 0.5})
+    found = mixtures(options, config)
+    assert found.config.rough == 0.5 and found.settle == 8
+    with pytest.raises(OptionError, match="unknown mixing 'ruff' in the recipe; there are active_tries, "):
+        mixtures(options, replace(config, mixing={"ruff": 0.5}))
 
 
 def test_the_log_says_when_the_data_is_late(recipe: Path, tmp_path: Path) -> None:
