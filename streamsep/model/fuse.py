@@ -44,7 +44,7 @@ def guide_envelopes(log_masks: Tensor, spectrum: Tensor, level: Tensor) -> Tenso
 
 
 class Fuse(nn.Module):
-    """Blend of guide and tokens in the log domain, trusting tokens by stem, band and the language model's certainty.
+    """Blend of guide and tokens in the log domain, trusting tokens by stem, side, band and how sure the model is.
 
         logits = guide · g + w · exponent · ln(token power),   w = sigmoid(trust + slope · (entropy - usual entropy))
 
@@ -58,13 +58,13 @@ class Fuse(nn.Module):
         start = 1 / (1 + math.e)
         self.guide = nn.Parameter(torch.tensor(1 - start))
         self.exponent = nn.Parameter(torch.ones(len(STEMS)))
-        self.trust = nn.Parameter(torch.full((len(STEMS), ENVELOPES), -1.0))
+        self.trust = nn.Parameter(torch.full((len(STEMS), SIDES, ENVELOPES), -1.0))
         self.slope = nn.Parameter(torch.zeros(len(STEMS)))
         self.register_buffer("usual", torch.full((len(STEMS),), 3.0))  # nats: about half of log(512)
 
     def weight(self, entropy: Tensor) -> Tensor:
-        """``entropy`` [..., S] in nats → how far tokens are trusted, [..., S, 120] in 0 … 1."""
-        return torch.sigmoid(self.trust + (self.slope * (entropy - self.usual)).unsqueeze(-1))
+        """``entropy`` [..., S] in nats → how far tokens are trusted, [..., S, 2 sides, 120] in 0 … 1."""
+        return torch.sigmoid(self.trust + (self.slope * (entropy - self.usual))[..., None, None])
 
     def forward(self, guide_logits: Tensor, envelopes: Tensor, entropy: Tensor) -> Tensor:
         """Fuse.
@@ -77,6 +77,6 @@ class Fuse(nn.Module):
         Returns:
             log masks, the shape of ``guide_logits``; their exp sums to one over S.
         """
-        weight = (self.weight(entropy) * self.exponent.unsqueeze(-1)).unsqueeze(-2).unsqueeze(-2)
+        weight = (self.weight(entropy) * self.exponent[:, None, None]).unsqueeze(-2)  # [..., S, 2, 1, 120]
         logits = self.guide * guide_logits.float() + weight * token_power(envelopes)
         return torch.log_softmax(logits, -4)

@@ -101,7 +101,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path) -> None:
     assert "it lacks 'fuse.trust'" in refused()
     save_file({**tensors, "more": torch.zeros(1)}, weights)
     assert "unknown 'more'" in refused()
-    save_file({**tensors, "fuse.trust": torch.full((4, 120), torch.nan)}, weights)
+    save_file({**tensors, "fuse.trust": torch.full((4, 2, 120), torch.nan)}, weights)
     assert "not finite" in refused()
     with pytest.raises(StreamsepError):
         load_model(tmp_path / "nowhere")
