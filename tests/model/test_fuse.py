@@ -35,6 +35,17 @@ def test_certain_tokens_can_be_trusted_more() -> None:
     assert (sure > 0.8).all() and (unsure < 0.1).all()
 
 
+def test_sides_are_trusted_apart() -> None:
+    guide, tokens, entropy = noise(4, 2, 2, ENVELOPES), noise(4, 240, seed=1), torch.full((4,), 3.0)
+    fuse = Fuse()
+    before = fuse(guide, tokens, entropy)
+    with torch.no_grad():
+        fuse.trust[:, 1] = -20.0
+    masks = fuse(guide, tokens, entropy)
+    torch.testing.assert_close(masks[:, 0], before[:, 0])
+    torch.testing.assert_close(masks[:, 1], torch.log_softmax(fuse.guide.detach() * guide, 0)[:, 1])
+
+
 def test_fusion_learns_from_guide_tokens_and_entropy() -> None:
     fuse = Fuse()
     inputs = [noise(4, 2, 2, ENVELOPES), noise(4, 240, seed=1), noise(4, seed=2)]
