@@ -160,6 +160,7 @@ def _speed(rng: Generator, config: MixingConfig) -> float:
 
 
 def _treat(rng: Generator, x: Sound, config: MixingConfig) -> None:
+    # What is off draws nothing: recipes from before it keep their batches.
     if config.rough and rng.random() < config.rough:
         roughen(rng, x, SAMPLE_RATE)
     far = rng.random() < config.far

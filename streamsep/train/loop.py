@@ -183,7 +183,8 @@ class Trainer:
         found: list[torch.optim.Optimizer] = []
         if matrices:
             dtype = training_dtype(c.precision, self.device)
-            found.append(Muon(matrices, c.lr, weight_decay=c.weight_decay, dtype=dtype))
+            groups = rate_groups(module, matrices, c.rates)
+            found.append(Muon(groups, c.lr, weight_decay=c.weight_decay, dtype=dtype))
         if others:
             groups = rate_groups(module, others, c.rates)
             found.append(torch.optim.AdamW(groups, c.lr, betas=(0.9, 0.98), weight_decay=c.weight_decay, fused=True))

@@ -8,10 +8,11 @@ bfloat16 only where that is asked for: it is slow on processors that do not mult
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import ParamsT
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315  # quintic that pulls singular values to about one in five steps
 
@@ -32,14 +33,14 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Iterable[nn.Parameter],
+        params: ParamsT,
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """``dtype``: what updates are made orthogonal in."""
-        super().__init__(list(params), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.dtype = dtype
 
     @torch.no_grad()
