@@ -38,7 +38,8 @@ class GuideStage:
         logs = log_masks(logits.float())
         stats, valid = band_statistics(spectrum).aligned(lookahead)
         found = mask_loss(logs, stats, valid)
-        return found.total, {name: float(value.detach()) for name, value in vars(found).items()}
+        total = found.total(self.config.options.get("share", 5.0))
+        return total, {name: float(value.detach()) for name, value in vars(found).items()}
 
     def _colours(self, waves: Tensor, generator: torch.Generator, progress: float) -> Tensor | None:
         """Half as strong over the last steps, when mixtures are closer to real music."""

@@ -1,5 +1,8 @@
 """Stage 3: the language model on a trained trunk and codec, and the fusion of its tokens with the guide.
 
+With the option ``joint``, the weight of the guide's loss, the trunk goes on learning, from the guide's masks and from
+what the language model makes of its tokens; else it stays as it is.
+
 Exposure bias is treated four ways. The past is corrupted and dropped (``streamsep.lm.corrupt``), mostly dropped: fed
 back what it emits itself, the model talks itself into silence. Half of every batch sees of the same frame what the
 model emits itself, and, in the share ``own`` of all steps, of the past what it emitted in a pass before; there the only
@@ -8,7 +11,7 @@ loss is that of the masks. And checkpoints are chosen by free-running SI-SDR.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,9 +24,11 @@ from streamsep.config import LOOKAHEADS, STEMS
 from streamsep.lm import LIVE, Corruption, corrupt_history, generate, history, targets
 from streamsep.model.fuse import guide_envelopes, token_masks
 from streamsep.model.net import Net, delay
+from streamsep.model.trunk import TrunkOutput
 from streamsep.train.batches import Spectra, spectra
 from streamsep.train.codec import encode_stems
 from streamsep.train.losses import SNR_WINDOW, BandStatistics, band_statistics, mask_loss
+from streamsep.train.precision import autocast, training_dtype
 from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import draw_lookahead
 from streamsep.train.validation import ValidationSongs
@@ -31,14 +36,28 @@ from streamsep.train.validation import ValidationSongs
 SCORED: tuple[str, ...] = ("soft", "guide", "fused")
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """What a step learns from: ``codes`` [B, T, S, q] and where they are ``valid`` [B, T], the ``guide``'s envelopes
+    [B, T, S, 240], and the statistics of all frames."""
+
+    codes: Tensor
+    valid: Tensor
+    guide: Tensor
+    stats: BandStatistics
+
+
 class LMStage:
-    """Trains pool, language model and fusion of a :class:`Net`; trunk and codec stay as they are."""
+    """Trains pool, language model and fusion of a :class:`Net`, and its trunk if asked to; the codec stays as it is."""
 
     def __init__(self, module: Net, config: StageConfig, valid: ValidationSongs | None) -> None:
         self.module, self.config, self.valid = module, config, valid
         self.stft = STFT()
-        module.trunk.requires_grad_(False)
+        self.joint = config.options.get("joint", 0.0)
+        module.trunk.requires_grad_(self.joint > 0)
         module.codec.requires_grad_(False)
+        if config.compile:
+            module.trunk.compile(dynamic=False)
         module.share_tables()
         self.corruption = Corruption(drop=config.options.get("drop", Corruption().drop))
         self._shown: Tensor | None = None  # masks of the first held-out song, from the last scoring
@@ -46,18 +65,47 @@ class LMStage:
 
     def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         net, found = self.module, spectra(waves, self.stft.to(waves.device))
-        net.trunk.eval()
+        net.trunk.train(self.joint > 0)
         net.codec.eval()
+        lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
+        with autocast(training_dtype(self.config.precision, waves.device), waves.device):
+            with torch.set_grad_enabled(self.joint > 0):
+                trunk = net.trunk(found.mixture, lookahead)
+            trunk = TrunkOutput(trunk.tokens, trunk.level.detach(), trunk.logits.float())
+            heard = self._hear(found, trunk, lookahead, generator)
+            ce, logits, at = self._tokens(heard, trunk, lookahead, generator)
+        latent, entropy = net.posterior(logits.float())
+        envelopes = net.codec.semantic.decode(latent)
+        own = slice(waves.shape[0] // 2, None)  # these were fed their own codes
+        keep, ok = heard.stats.at(at).at(own), heard.valid[at][own]
+        soft = mask_loss(token_masks(envelopes)[own], keep, ok)
+        fused = mask_loss(net.fuse(trunk.logits[at], envelopes, entropy)[own], keep, ok)
+        share = self.config.options.get("share", 5.0)
+        loss = ce + self.config.options.get("mask", 0.2) * (soft.total(share) + fused.total(share))
+        parts = {"ce": ce, "soft": soft.share, "fused": fused.share, "entropy": entropy.mean()}
+        if self.joint:
+            guide = mask_loss(log_masks(trunk.logits), heard.stats, heard.valid)
+            loss, parts = loss + self.joint * guide.total(share), {**parts, "guide": guide.share}
+        return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+    @torch.no_grad()
+    def _hear(self, found: Spectra, trunk: TrunkOutput, lookahead: Tensor, generator: torch.Generator) -> _Heard:
+        net = self.module
         acoustic = float(torch.rand((), generator=generator)) < self.config.options.get("acoustic_share", 0.0)
         books = net.codec.cfg.codebooks if acoustic else net.codec.cfg.semantic_codebooks
-        lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
-        with torch.no_grad():
-            trunk = net.trunk(found.mixture, lookahead)
+        with autocast(torch.float32, lookahead.device):  # codes do not hang on the precision of a training
             codes, valid = targets(encode_stems(net.codec, found.stems, trunk.level, books), lookahead)
             level = delay(trunk.level, lookahead, 1e-9)
             guide = guide_envelopes(log_masks(trunk.logits), delay(found.mixture, lookahead), level)
-            span = self._span(lookahead, codes.shape[1], generator)
-            stats = _statistics(found, lookahead, span)
+            stats = band_statistics(found).aligned(lookahead)[0]
+        return _Heard(codes, valid, guide, stats)
+
+    def _tokens(
+        self, heard: _Heard, trunk: TrunkOutput, lookahead: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Cross-entropy, logits [B, span, S, q, K], and where in [B, T] they are."""
+        net, codes, guide = self.module, heard.codes, heard.guide
+        span = self._span(lookahead, codes.shape[1], generator)
         past, present = self._past(codes, lookahead, generator)
         c = net.pool(trunk.tokens.transpose(1, 2))
         half = codes.shape[0] // 2
@@ -66,19 +114,9 @@ class LMStage:
             own = self._own_past(c[half:].detach(), guide[half:], lookahead[half:], passes)
             past, present = (torch.cat((x[:half], y)) for x, y in zip((past, present), own, strict=True))
         h = net.lm.temporal(c, net.lm.embed(past, present), lookahead)
-        rows = torch.arange(codes.shape[0], device=codes.device)[:, None]
-        at = rows, span
+        at = torch.arange(codes.shape[0], device=codes.device)[:, None], span
         ce, logits = self._depth(h[at], guide[at], codes[at])
-        latent, entropy = net.posterior(logits)
-        envelopes = net.codec.semantic.decode(latent)
-        own = slice(half, None)  # these were fed their own codes
-        keep = stats.at(own)
-        ok = valid[at][own]
-        soft = mask_loss(token_masks(envelopes)[own], keep, ok)
-        fused = mask_loss(net.fuse(trunk.logits[at], envelopes, entropy)[own], keep, ok)
-        loss = ce + self.config.options.get("mask", 0.2) * (soft.total + fused.total)
-        parts = {"ce": ce, "soft": soft.share, "fused": fused.share, "entropy": entropy.mean()}
-        return loss, {name: float(value.detach()) for name, value in parts.items()}
+        return ce, logits, at
 
     def _past(self, codes: Tensor, lookahead: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """What each step remembers, damaged: latents [B, T, S, C] and presence [B, T, S]."""
@@ -170,9 +208,3 @@ def free_run(net: Net, mixture: Tensor, k: int, decodes: tuple[str, ...]) -> dic
         for name in decodes:
             found[name].append(out.masks[name])
     return {name: torch.stack(masks, 1).roll(-k, 1) for name, masks in found.items()}
-
-
-def _statistics(found: Spectra, lookahead: Tensor, span: Tensor) -> BandStatistics:
-    """Of the frames that the steps ``span`` emit."""
-    row = torch.arange(span.shape[0], device=span.device)[:, None]
-    return band_statistics(found).aligned(lookahead)[0].at((row, span))

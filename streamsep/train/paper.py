@@ -80,7 +80,7 @@ class PaperStage:
         if share := self.config.options.get("mask", 0.2):
             valid = torch.ones(codes.shape[:2], dtype=torch.bool, device=codes.device)
             masks = mask_loss(net.log_masks(net.means(logits)), heard.statistics, valid)
-            loss, parts = loss + share * masks.total, {**parts, "soft": masks.share}
+            loss, parts = loss + share * masks.total(), {**parts, "soft": masks.share}
         if net.readout is not None:
             # Envelopes of the true codes; silence counts little.
             weight = sounding(heard.envelopes)

@@ -41,6 +41,7 @@ class StageConfig:
     log_every: int = 10
     save_every: int = 100
     score_every: int = 200
+    valid_songs: int = 12  # of the validation pool, the first ones
     lookahead_odds: tuple[float, float, float, float] = (0.2, 0.4, 0.2, 0.2)
     real_weight: float = 0.3  # chance that a song or stem is a recorded one
     precision: str = "auto"  # of matrix products: float32, bfloat16, or what the hardware multiplies faster

@@ -63,7 +63,7 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     if not accelerator.is_main_process:
         log = _silent
     training_dtype(config.precision, device)  # says now what is wrong with it
-    valid = None if options.valid is None else ValidationSongs(options.valid, device=device)
+    valid = None if options.valid is None else ValidationSongs(options.valid, limit=config.valid_songs, device=device)
     torch.manual_seed(config.seed)
     data = mixtures(options, replace(config, seed=config.seed + RANK_SEED * accelerator.process_index))
     if stage == "paper":

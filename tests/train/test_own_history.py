@@ -39,3 +39,15 @@ def test_the_loss_reaches_what_embeds_the_past(own: float) -> None:
     loss.backward()
     grad = stage.module.lm.embedding.project.grad
     assert (grad is not None and bool(grad.abs().max() > 0)) == (own == 1.0)
+
+
+@pytest.mark.parametrize("joint", [0.0, 1.0])
+def test_the_trunk_learns_only_if_asked_to(joint: float) -> None:
+    torch.manual_seed(0)
+    config = StageConfig(options={"joint": joint, "span": 25})
+    stage = LMStage(small_net().requires_grad_(True), config, None)
+    loss, parts = stage.loss(0.1 * torch.randn(2, 4, 2, 40 * 1_920), torch.Generator().manual_seed(1))
+    loss.backward()
+    grads = [p.grad is not None and bool(p.grad.abs().max() > 0) for p in stage.module.trunk.parameters()]
+    assert (sum(grads) > len(grads) // 2 and "guide" in parts) if joint else not any(grads)
+    assert all(p.grad is None for p in stage.module.codec.parameters())
