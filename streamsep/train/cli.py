@@ -37,7 +37,7 @@ def train(
     ] = None,
     compile: Annotated[
         bool | None,
-        typer.Option("--compile", help="Compile the net of guide: a minute at first, then 1.4 x as many steps."),
+        typer.Option("--compile", help="Compile the trunk (guide, lm): a minute at first, then shorter steps."),
     ] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Threads.", show_default="one for each core")] = None,
 ) -> None:

@@ -65,7 +65,7 @@ class MaskLoss:
     share: Tensor
 
     def total(self, share: float = 5.0) -> Tensor:
-        """The weighed sum. Weights that separate already can do with less of ``share``, which is not what is scored."""
+        """The weighed sum. ``share``, its weight, is not what is scored, yet more of it scores better."""
         return 0.25 * self.snr + 10.0 * self.detail + share * self.share
 
 

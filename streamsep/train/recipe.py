@@ -45,7 +45,7 @@ class StageConfig:
     lookahead_odds: tuple[float, float, float, float] = (0.2, 0.4, 0.2, 0.2)
     real_weight: float = 0.3  # chance that a song or stem is a recorded one
     precision: str = "auto"  # of matrix products: float32, bfloat16, or what the hardware multiplies faster
-    compile: bool = False  # the net by torch.compile: minutes at the start, half as long a step; guide only
+    compile: bool = False  # the trunk by torch.compile: a minute at the start, shorter steps; guide and lm
     mixing: dict[str, float] = field(default_factory=dict)  # chances and ranges that are not those of MixingConfig
     options: dict[str, float] = field(default_factory=dict)  # what only this stage knows
 
