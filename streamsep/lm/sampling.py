@@ -39,7 +39,7 @@ class Decoding:
 
 GREEDY = Decoding()
 # What a stream uses unless it draws at random: measured best of all ways, see the model card.
-LIVE = Decoding(within="soft", feedback="none")
+LIVE = Decoding(within="soft", feedback="soft")
 
 
 def counter(stem: int, codebook: int) -> int:
