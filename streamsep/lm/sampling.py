@@ -38,7 +38,7 @@ class Decoding:
 
 
 GREEDY = Decoding()
-# What a stream uses unless it draws at random: measured best of all ways, see the model card.
+# What a stream uses unless it draws at random: measured best of all ways, see streamsep/train/EXPERIMENTS.md.
 LIVE = Decoding(within="soft", feedback="soft")
 
 

@@ -13,7 +13,7 @@ from streamsep.config import LOOKAHEADS
 from streamsep.model.trunk import Trunk
 from streamsep.train.batches import spectra
 from streamsep.train.colour import random_colours
-from streamsep.train.losses import band_statistics, mask_loss
+from streamsep.train.losses import SHARE, band_statistics, mask_loss
 from streamsep.train.precision import autocast, training_dtype
 from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import draw_lookahead
@@ -38,7 +38,7 @@ class GuideStage:
         logs = log_masks(logits.float())
         stats, valid = band_statistics(spectrum).aligned(lookahead)
         found = mask_loss(logs, stats, valid)
-        total = found.total(self.config.options.get("share", 5.0))
+        total = found.total(self.config.options.get("share", SHARE))
         return total, {name: float(value.detach()) for name, value in vars(found).items()}
 
     def _colours(self, waves: Tensor, generator: torch.Generator, progress: float) -> Tensor | None:

@@ -3,8 +3,8 @@
 With the option ``joint``, the weight of the guide's loss, the trunk goes on learning, from the guide's masks and from
 what the language model makes of its tokens; else it stays as it is.
 
-Exposure bias is treated four ways. The past is corrupted and dropped (``streamsep.lm.corrupt``), mostly dropped: fed
-back what it emits itself, the model talks itself into silence. Half of every batch sees of the same frame what the
+Exposure bias is treated four ways. The past is corrupted and dropped (``streamsep.lm.corrupt``), mostly dropped: an
+early model that was fed what it emitted talked itself into silence. Half of every batch sees of the same frame what the
 model emits itself, and, in the share ``own`` of all steps, of the past what it emitted in a pass before; there the only
 loss is that of the masks. And checkpoints are chosen by free-running SI-SDR.
 """
@@ -27,7 +27,7 @@ from streamsep.model.net import Net, delay
 from streamsep.model.trunk import TrunkOutput
 from streamsep.train.batches import Spectra, spectra
 from streamsep.train.codec import encode_stems
-from streamsep.train.losses import SNR_WINDOW, BandStatistics, band_statistics, mask_loss
+from streamsep.train.losses import SHARE, SNR_WINDOW, BandStatistics, band_statistics, mask_loss
 from streamsep.train.precision import autocast, training_dtype
 from streamsep.train.recipe import StageConfig
 from streamsep.train.stage import draw_lookahead
@@ -68,11 +68,12 @@ class LMStage:
         net.trunk.train(self.joint > 0)
         net.codec.eval()
         lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
-        with autocast(training_dtype(self.config.precision, waves.device), waves.device):
-            with torch.set_grad_enabled(self.joint > 0):
-                trunk = net.trunk(found.mixture, lookahead)
-            trunk = TrunkOutput(trunk.tokens, trunk.level.detach(), trunk.logits.float())
-            heard = self._hear(found, trunk, lookahead, generator)
+        dtype = training_dtype(self.config.precision, waves.device)
+        with autocast(dtype, waves.device), torch.set_grad_enabled(self.joint > 0):
+            trunk = net.trunk(found.mixture, lookahead)
+        trunk = TrunkOutput(trunk.tokens, trunk.level.detach(), trunk.logits.float())
+        heard = self._hear(found, trunk, lookahead, generator)
+        with autocast(dtype, waves.device):
             ce, logits, at = self._tokens(heard, trunk, lookahead, generator)
         latent, entropy = net.posterior(logits.float())
         envelopes = net.codec.semantic.decode(latent)
@@ -80,7 +81,7 @@ class LMStage:
         keep, ok = heard.stats.at(at).at(own), heard.valid[at][own]
         soft = mask_loss(token_masks(envelopes)[own], keep, ok)
         fused = mask_loss(net.fuse(trunk.logits[at], envelopes, entropy)[own], keep, ok)
-        share = self.config.options.get("share", 5.0)
+        share = self.config.options.get("share", SHARE)
         loss = ce + self.config.options.get("mask", 0.2) * (soft.total(share) + fused.total(share))
         parts = {"ce": ce, "soft": soft.share, "fused": fused.share, "entropy": entropy.mean()}
         if self.joint:
@@ -93,12 +94,10 @@ class LMStage:
         net = self.module
         acoustic = float(torch.rand((), generator=generator)) < self.config.options.get("acoustic_share", 0.0)
         books = net.codec.cfg.codebooks if acoustic else net.codec.cfg.semantic_codebooks
-        with autocast(torch.float32, lookahead.device):  # codes do not hang on the precision of a training
-            codes, valid = targets(encode_stems(net.codec, found.stems, trunk.level, books), lookahead)
-            level = delay(trunk.level, lookahead, 1e-9)
-            guide = guide_envelopes(log_masks(trunk.logits), delay(found.mixture, lookahead), level)
-            stats = band_statistics(found).aligned(lookahead)[0]
-        return _Heard(codes, valid, guide, stats)
+        codes, valid = targets(encode_stems(net.codec, found.stems, trunk.level, books), lookahead)
+        level = delay(trunk.level, lookahead, 1e-9)
+        guide = guide_envelopes(log_masks(trunk.logits), delay(found.mixture, lookahead), level)
+        return _Heard(codes, valid, guide, band_statistics(found).aligned(lookahead)[0])
 
     def _tokens(
         self, heard: _Heard, trunk: TrunkOutput, lookahead: Tensor, generator: torch.Generator

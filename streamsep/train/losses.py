@@ -18,6 +18,7 @@ from streamsep.lm.lookahead import targets
 from streamsep.train.batches import Spectra
 
 SNR_WINDOW = 25  # frames: one second
+SHARE = 5.0  # weight of the share loss, where a recipe has none
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class MaskLoss:
     detail: Tensor
     share: Tensor
 
-    def total(self, share: float = 5.0) -> Tensor:
+    def total(self, share: float = SHARE) -> Tensor:
         """The weighed sum. ``share``, its weight, is not what is scored, yet more of it scores better."""
         return 0.25 * self.snr + 10.0 * self.detail + share * self.share
 

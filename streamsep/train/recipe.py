@@ -46,7 +46,7 @@ class StageConfig:
     real_weight: float = 0.3  # chance that a song or stem is a recorded one
     precision: str = "auto"  # of matrix products: float32, bfloat16, or what the hardware multiplies faster
     compile: bool = False  # the trunk by torch.compile: a minute at the start, shorter steps; guide and lm
-    mixing: dict[str, float] = field(default_factory=dict)  # chances and ranges that are not those of MixingConfig
+    mixing: dict[str, float | list[float]] = field(default_factory=dict)  # what is not as in MixingConfig
     options: dict[str, float] = field(default_factory=dict)  # what only this stage knows
 
     @property
