@@ -64,7 +64,12 @@ def gather_window(
 
 def cases() -> list[Case]:
     sizes = {"rows": 1, "heads": 8, "kv_heads": 2, "head_dim": 32, "window": 128, "page": 16}
-    return [Case("tiny, one stream", {"slots": 1, **sizes}), Case("tiny, 64 streams", {"slots": 64, **sizes})]
+    wide = {**sizes, "head_dim": 64, "window": 256}
+    return [
+        Case("tiny, one stream", {"slots": 1, **sizes}),
+        Case("tiny, 64 streams", {"slots": 64, **sizes}),
+        Case("512 streams, window 256, dim 64", {"slots": 512, **wide}),
+    ]
 
 
 def cost(slots: int, rows: int, heads: int, kv_heads: int, head_dim: int, window: int, page: int) -> Cost:

@@ -10,12 +10,11 @@ from accelerate import Accelerator
 
 from streamsep.ablate.stage import AblationNets, AblationStage
 from streamsep.codec.model import Codec
-from streamsep.train.batches import batches
 from streamsep.train.checkpoint import load_weights
 from streamsep.train.loop import BEST, Trainer
 from streamsep.train.memory import keep_freed_memory
 from streamsep.train.recipe import load_recipe
-from streamsep.train.run import TrainOptions, mixtures, paper_codec
+from streamsep.train.run import TrainOptions, mixtures, paper_codec, source
 from streamsep.train.validation import ValidationSongs
 
 STAGE = "ablation"
@@ -33,9 +32,10 @@ def train_variants(options: TrainOptions, log: Callable[[str], None]) -> Ablatio
     config = replace(config, score_every=config.steps)  # chosen by nothing: all are measured where they end
     codec: Codec = paper_codec(recipe, options)
     nets = AblationNets(recipe, codec, config.seed)
-    valid = None if options.valid is None else ValidationSongs(options.valid, device=Accelerator().device)
+    device = Accelerator().device
+    valid = None if options.valid is None else ValidationSongs(options.valid, device=device)
     data = mixtures(options, config)
     trainer = Trainer(AblationStage(nets, config, valid), config, options.out / STAGE, log)
-    trainer.run(lambda step: batches(data, step, options.background))
+    trainer.run(source(options, data, device))
     load_weights(options.out / STAGE / BEST, nets)
     return nets.eval()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from streamsep.codec.stft import STFT
 from streamsep.condition.features import mid_side
@@ -17,23 +18,32 @@ from streamsep.data.mixing import MixingDataset
 
 
 class _Batches(IterableDataset[Tensor]):
-    """Batches ``first``, ``first`` + 1, … of a mixing dataset: resuming at a step sees what an unbroken run would."""
+    """Batches ``first``, ``first`` + 1, … of a mixing dataset: resuming at a step sees what an unbroken run would.
+
+    Several processes take turns; the loader asks them in the same order.
+    """
 
     def __init__(self, dataset: MixingDataset, first: int) -> None:
         self.dataset, self.first = dataset, first
 
     def __iter__(self) -> Iterator[Tensor]:
-        step = self.first
-        while True:
+        info = get_worker_info()
+        mine, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        for step in itertools.count(self.first + mine, workers):
             yield torch.from_numpy(np.ascontiguousarray(self.dataset.batch(step), dtype=np.float32))
-            step += 1
 
 
-def batches(dataset: MixingDataset, first: int, background: bool = True) -> Iterator[Tensor]:
-    """Endless waves [B, 4, 2, L], prepared one process ahead unless ``background`` is off."""
-    workers = 1 if background else 0
+def batches(dataset: MixingDataset, first: int, workers: int = 1, pinned: bool = False) -> Iterator[Tensor]:
+    """Endless waves [B, 4, 2, L], prepared ahead by ``workers`` processes, by none of their own if 0.
+
+    ``pinned``: in memory that a GPU reads by itself.
+    """
     loader = DataLoader(
-        _Batches(dataset, first), batch_size=None, num_workers=workers, prefetch_factor=3 if workers else None
+        _Batches(dataset, first),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=3 if workers else None,
+        pin_memory=pinned,
     )
     return iter(loader)
 

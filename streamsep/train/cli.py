@@ -40,6 +40,10 @@ def train(
         typer.Option("--compile", help="Compile the trunk (guide, lm): a minute at first, then shorter steps."),
     ] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Threads.", show_default="one for each core")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Processes that mix songs.", show_default="1; with a GPU all cores but 2"),
+    ] = None,
 ) -> None:
     """Train one stage of a model: guide, codec and lm, in this order.
 
@@ -69,9 +73,11 @@ def train(
         raise OptionError(f"--steps {steps} trains nothing; give 1 or more.")
     if threads is not None and threads < 1:
         raise OptionError(f"--threads {threads} does nothing; give 1 or more.")
+    if workers is not None and workers < 0:
+        raise OptionError(f"--workers {workers} is negative; give 0 or more.")
 
     from streamsep.train.run import TrainOptions
     from streamsep.train.run import train as run
 
-    options = TrainOptions(recipe, tuple(pool), valid, out, steps, threads, precision, compile, init)
+    options = TrainOptions(recipe, tuple(pool), valid, out, steps, threads, precision, compile, init, workers)
     run(stage, options, lambda text: print(text, flush=True))

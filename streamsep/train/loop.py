@@ -116,7 +116,8 @@ class Trainer:
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.stage.module.train()
-        loss, parts = self.stage.loss(waves.to(self.device), generator, self.step / self.config.steps)
+        moved = waves.to(self.device, non_blocking=True)
+        loss, parts = self.stage.loss(moved, generator, self.step / self.config.steps)
         self.accelerator.backward(loss)
         trained = [p for p in self.stage.module.parameters() if p.requires_grad]
         if self.accelerator.num_processes > 1:

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from streamsep.codec.model import Codec
+from streamsep.data.dataset import available_cores
 from streamsep.data.mixing import MixingConfig, MixingDataset
 from streamsep.engine.separator import find_model
 from streamsep.errors import OptionError
@@ -47,7 +48,7 @@ class TrainOptions:
     precision: str | None = None
     compile: bool | None = None
     init: str | None = None  # a model to begin with: a shipped name or a folder
-    background: bool = True  # a process of its own for the data
+    workers: int | None = None  # processes that mix songs, 0: none of their own; by the device when None
 
 
 def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
@@ -72,10 +73,7 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
         made = STAGES[stage](recipe, config, valid, options.out, _start(options.init, recipe))
     trainer = Trainer(made, config, options.out / stage, log)
 
-    def source(step: int) -> Iterator[Tensor]:
-        return batches(data, step, options.background)
-
-    outcome = trainer.run(source)
+    outcome = trainer.run(source(options, data, device))
     if not accelerator.is_main_process:
         return outcome
     if stage == "lm":
@@ -91,6 +89,16 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
 
 def _silent(_: str) -> None:
     """The log of every process but the first."""
+
+
+def source(options: TrainOptions, data: MixingDataset, device: torch.device) -> Callable[[int], Iterator[Tensor]]:
+    """Step → the batches from it on. One process mixes songs beside a CPU that trains; a GPU eats what nearly all cores
+    can mix.
+    """
+    on_gpu = device.type == "cuda"
+    usual = max(1, available_cores() - 2) if on_gpu else 1
+    workers = usual if options.workers is None else options.workers
+    return lambda step: batches(data, step, workers, pinned=on_gpu)
 
 
 def mixtures(options: TrainOptions, config: StageConfig) -> MixingDataset:

@@ -125,7 +125,7 @@ def test_an_ablation_from_pool_to_table(
 
 
 def test_an_ablation_that_was_stopped_goes_on(small_recipe: Path, songs: Path, runs: Path) -> None:
-    options = TrainOptions(str(small_recipe), (songs / "pool",), None, runs, 12, 1, background=False)
+    options = TrainOptions(str(small_recipe), (songs / "pool",), None, runs, 12, 1, workers=0)
     whole = train_variants(options, lambda _: None)
     log: list[str] = []
 
@@ -136,7 +136,7 @@ def test_an_ablation_that_was_stopped_goes_on(small_recipe: Path, songs: Path, r
 
     (runs / "two").mkdir()
     (runs / "codec").rename(runs / "two" / "codec")
-    options = TrainOptions(str(small_recipe), (songs / "pool",), None, runs / "two", 12, 1, background=False)
+    options = TrainOptions(str(small_recipe), (songs / "pool",), None, runs / "two", 12, 1, workers=0)
     with pytest.raises(KeyboardInterrupt):
         train_variants(options, stop)
     again = train_variants(options, log.append)

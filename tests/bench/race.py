@@ -49,7 +49,7 @@ def train(peer: Peer, dataset: MixingDataset, seconds: float, path: Path, say: S
         optimizer.load_state_dict(kept["optimizer"])
         spent, steps = kept["seconds"], kept["steps"]
     peer.net.train()
-    waves = batches(dataset, steps, background=False)
+    waves = batches(dataset, steps, workers=0)
     said = begun = time.monotonic() - spent
     while (now := time.monotonic() - begun) < seconds:
         for group in optimizer.param_groups:

@@ -31,7 +31,7 @@ def trained(recipe: Path, pool: Path, tmp_path_factory: pytest.TempPathFactory) 
     (out / "codec").mkdir()
     save_weights(out / "codec" / BEST, Codec(load_recipe(str(recipe)).model.codec))
     log: list[str] = []
-    train("paper", TrainOptions(str(recipe), (pool,), pool, out, background=False), log.append)
+    train("paper", TrainOptions(str(recipe), (pool,), pool, out, workers=0), log.append)
     return out, log
 
 
@@ -95,9 +95,9 @@ def test_what_does_not_go_together_is_said_in_one_line(
 
 def test_a_codec_of_another_shape_is_refused(recipe: Path, pool: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="the codec of 'tiny' is not of the recipe's shape"):
-        train("paper", TrainOptions(str(recipe), (pool,), None, tmp_path, init="tiny", background=False))
+        train("paper", TrainOptions(str(recipe), (pool,), None, tmp_path, init="tiny", workers=0))
     with pytest.raises(OptionError, match="train that stage first"):
-        train("paper", TrainOptions(str(recipe), (pool,), None, tmp_path, background=False))
+        train("paper", TrainOptions(str(recipe), (pool,), None, tmp_path, workers=0))
     bad = tmp_path / "bad.toml"
     bad.write_text('[model.paper]\norder = "random"\n')
     with pytest.raises(OptionError, match="unknown order 'random'; choose one of sequential, wavefront, parallel"):

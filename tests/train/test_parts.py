@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from streamsep.codec.stft import STFT
+from streamsep.data.mixing import MixingDataset
 from streamsep.errors import OptionError
 from streamsep.render.mask import to_bins
-from streamsep.train.batches import spectra
+from streamsep.train.batches import batches, spectra
 from streamsep.train.ema import EMA
 from streamsep.train.loop import learning_rate, rate_groups
 from streamsep.train.losses import band_statistics, error_energy, share_loss, window_snr_loss
@@ -108,6 +112,14 @@ def test_parts_of_a_net_learn_at_rates_of_their_own() -> None:
     assert [(len(group["params"]), group["times"]) for group in groups] == [(2, 1.0), (1, 10.0)]
     assert groups[1]["params"][0] is net["fast"].bias
     assert sorted(map(id, (p for group in groups for p in group["params"]))) == sorted(map(id, others))
+
+
+def test_several_processes_give_the_batches_of_one_in_order(pool: Path) -> None:
+    dataset = MixingDataset([pool], 10, 2, seed=4)
+    for workers in (0, 1, 3):
+        source = batches(dataset, 5, workers)
+        for step in range(5, 10):
+            assert np.array_equal(next(source).numpy(), dataset.batch(step))
 
 
 def test_averages_follow_and_can_be_swapped_in_and_out() -> None:

@@ -38,7 +38,7 @@ class Log(list[str]):
 @pytest.fixture(scope="module")
 def trained(recipe: Path, pool: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Log]]:
     out = tmp_path_factory.mktemp("runs")
-    options = TrainOptions(str(recipe), (pool,), pool, out, background=False)
+    options = TrainOptions(str(recipe), (pool,), pool, out, workers=0)
     logs = {stage: Log() for stage in ("guide", "codec", "lm")}
     for stage, log in logs.items():
         train(stage, options, log.append)
@@ -163,7 +163,7 @@ def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, 
     with pytest.raises(OptionError, match="stepz"):
         load_recipe(str(tmp_path / "bad.toml"))
     with pytest.raises(OptionError, match="train that stage first"):
-        train("lm", TrainOptions(str(recipe), (pool,), None, tmp_path, background=False))
+        train("lm", TrainOptions(str(recipe), (pool,), None, tmp_path, workers=0))
 
 
 def test_training_can_begin_with_a_model(
@@ -171,9 +171,7 @@ def test_training_can_begin_with_a_model(
 ) -> None:
     out, logs = trained
     log = Log()
-    options = TrainOptions(
-        str(recipe), (pool,), None, tmp_path / "more", steps=2, init=str(out / "model"), background=False
-    )
+    options = TrainOptions(str(recipe), (pool,), None, tmp_path / "more", steps=2, init=str(out / "model"), workers=0)
     train("guide", options, log.append)
     assert log.values("share")[0] < logs["guide"].values("share")[0] - 0.05
     deeper = tmp_path / "deeper.toml"
