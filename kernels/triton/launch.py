@@ -28,3 +28,8 @@ def check(op: str, tensors: Iterable[Tensor]) -> None:
 def block(size: int, least: int = 16, most: int = 1 << 20) -> int:
     """The power of two that holds ``size``, within bounds; matrix products need 16."""
     return min(most, max(least, 1 << (max(1, size) - 1).bit_length()))
+
+
+def depth_block(x: Tensor) -> int:
+    """How many of the last axis of ``x`` a product sums up at once; few in float32, where that sum's rounding shows."""
+    return block(x.shape[-1], most=32 if x.dtype == torch.float32 else 64)

@@ -7,7 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.triton.launch import block, check
+from kernels.triton.launch import block, check, depth_block
+from kernels.triton.tiles import add_exactly
 
 
 def linear_residual(x: Tensor, weight: Tensor, residual: Tensor) -> Tensor:
@@ -27,7 +28,7 @@ def linear_residual(x: Tensor, weight: Tensor, residual: Tensor) -> Tensor:
         out,
         BLOCK_M=block_m,
         BLOCK_N=block_n,
-        BLOCK_K=block(rows.shape[1], most=64),
+        BLOCK_K=depth_block(rows),
     )
     return y
 
@@ -49,7 +50,8 @@ def _add(
     out = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
     keep = (row < rows)[:, None] & (out < outputs)[None, :]
     at = row[:, None] * outputs + out[None, :]
-    acc = tl.load(residual_ptr + at, mask=keep, other=0.0).to(tl.float32)
+    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    lost = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
     for start in range(0, dim, BLOCK_K):
         i = start + tl.arange(0, BLOCK_K)
         there = i < dim
@@ -57,5 +59,6 @@ def _add(
         weight = tl.load(
             weight_ptr + out[None, :] * dim + i[:, None], mask=there[:, None] & (out < outputs)[None, :], other=0.0
         )
-        acc += tl.dot(x, weight, input_precision="ieee")
+        acc, lost = add_exactly(acc, lost, tl.dot(x, weight, input_precision="ieee"))
+    acc += tl.load(residual_ptr + at, mask=keep, other=0.0).to(tl.float32)
     tl.store(y_ptr + at, acc.to(y_ptr.dtype.element_ty), mask=keep)

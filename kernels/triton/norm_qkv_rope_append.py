@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kernels.reference.rms_norm import EPS
-from kernels.triton.launch import block, check
+from kernels.triton.launch import block, check, depth_block
 from kernels.triton.tiles import normed_product, row_scale
 
 
@@ -78,7 +78,7 @@ def project(
         HALF=head_dim // 2,
         BLOCK_M=block_m,
         BLOCK_H=block(head_dim // 2),
-        BLOCK_K=block(dim, most=64),
+        BLOCK_K=depth_block(x),
     )
     return q
 

@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kernels.reference.rms_norm import EPS
-from kernels.triton.launch import block, check
+from kernels.triton.launch import block, check, depth_block
 from kernels.triton.tiles import normed_product, row_scale
 
 
@@ -30,7 +30,7 @@ def norm_swiglu(x: Tensor, norm: Tensor, gate_up: Tensor, eps: float = EPS) -> T
         eps,
         BLOCK_M=block_m,
         BLOCK_N=block_n,
-        BLOCK_K=block(rows.shape[1], most=64),
+        BLOCK_K=depth_block(rows),
     )
     return y.view(*x.shape[:-1], hidden)
 

@@ -17,6 +17,7 @@ from kernels.reference.pages import check_ring
 from kernels.triton.launch import block, check
 
 _ENOUGH = 256  # programs that fill a large GPU
+_TILE = 16 << 10  # bytes of a block of keys
 
 
 def paged_attention(
@@ -40,9 +41,11 @@ def paged_attention(
     page, kv_heads = k_pages.shape[1:3]
     check_ring(table, page, window, rows)
     packed = rows * heads // kv_heads
-    block_m, block_n = block(packed, most=64), 32
+    block_m = block(packed, most=64)
     tiles = triton.cdiv(packed, block_m)
     span = window + min(rows, block_m) - 1
+    # Rows of keys that are read at once: what hides the memory's latency is how many bytes are under way.
+    block_n = block(span, most=max(16, min(128, _TILE // (block(dim) * k_pages.element_size()))))
     if splits is None:
         splits = max(1, min(_ENOUGH // (slots * kv_heads * tiles), triton.cdiv(span, 2 * block_n)))
     y = torch.empty_like(q, memory_format=torch.contiguous_format)
@@ -64,11 +67,11 @@ def paged_attention(
         sums,
         rows,
         window,
-        page,
-        table.shape[1],
         slots * rows * heads,
         dim**-0.5,
         **sizes,
+        PAGE=page,
+        COLUMNS=table.shape[1],
         SPLITS=splits,
         BLOCK_M=block_m,
         BLOCK_N=block_n,
@@ -91,13 +94,13 @@ def _attend(
     sums_ptr: tl.tensor,  # [SPLITS, 2, B·T·heads] float32: maximum and sum
     rows: tl.tensor,
     window: tl.tensor,
-    page: tl.tensor,
-    columns: tl.tensor,
     total: tl.tensor,
     scale: tl.tensor,
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
     DIM: tl.constexpr,
+    PAGE: tl.constexpr,  # known when compiled: where a row lies takes shifts, not divisions
+    COLUMNS: tl.constexpr,
     SPLITS: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
@@ -131,8 +134,8 @@ def _attend(
     for start in range(0, end - begin, BLOCK_N):
         u = begin + start + tl.arange(0, BLOCK_N)
         there = u < end
-        pages = tl.load(table_ptr + slot * columns + (u // page) % columns, mask=there, other=0).to(tl.int64)
-        cell = ((pages * page + u % page) * KV_HEADS + kv_head) * DIM
+        pages = tl.load(table_ptr + slot * COLUMNS + (u // PAGE) % COLUMNS, mask=there, other=0).to(tl.int64)
+        cell = ((pages * PAGE + u % PAGE) * KV_HEADS + kv_head) * DIM
         k = tl.load(k_ptr + cell[None, :] + i[:, None], mask=there[None, :] & used[:, None], other=0.0)
         # Rows that are not read are zeros, not what a stale page holds: 0 · NaN would poison the sum.
         v = tl.load(v_ptr + cell[:, None] + i[None, :], mask=there[:, None] & used[None, :], other=0.0)

@@ -143,7 +143,7 @@ def _fit(saved: Tensor, like: Tensor) -> Tensor:
     saved = complex_again(saved, like)
     if saved.dtype != like.dtype or (not saved.is_floating_point() and not saved.is_complex() and (saved < 0).any()):
         raise ValueError(f"a count below zero, or {saved.dtype} for {like.dtype}")
-    return _shaped(saved, tuple(like.shape))
+    return _shaped(saved, tuple(like.shape)).to(like.device)
 
 
 def _shaped(saved: Tensor, shape: tuple[int, ...]) -> Tensor:

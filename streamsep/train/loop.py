@@ -71,7 +71,7 @@ class Trainer:
         self.accelerator = Accelerator()
         self.device = self.accelerator.device
         self.rank, self.leads = self.accelerator.process_index, self.accelerator.is_main_process
-        self.ema = EMA(stage.module, config.ema)
+        self.ema = EMA(stage.module.to(self.device), config.ema)
         self.optimizers = self._optimizers()
         self.step, self.best = 0, -float("inf")
         self.waited = 0.0  # seconds, for data
