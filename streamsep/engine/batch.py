@@ -99,7 +99,7 @@ class Batch:
     def codes(self, slot: int) -> Codes | None:
         """Tokens [S, q] that the last tick of ``slot`` emitted; None when its language model did not run."""
         codes = self._taken[slot].codes
-        return None if codes is None else codes.cpu().numpy()
+        return None if codes is None else codes.numpy()
 
     def tick(self, blocks: Mapping[int, Sound], level: Level = Level.FULL) -> dict[int, Sound]:
         """Slot → mixture [2, unit] left/right at 48 kHz; gives slot → stems [S, 2, unit].
@@ -162,14 +162,13 @@ class Batch:
             self._taken[slot].frames += 1
         rendering = [slot for slot in group if self._renders(slot)]
         first, out = self._run(group, frames, rendering, Mode(level, seeded, bool(rendering)))
-        # Copied for all slots at once: a graph writes over them, and a GPU takes as long for one slot as for hundreds.
-        codes = None if out.codes is None else out.codes.clone()
-        predicted = [slot for slot in group if self._predicts(slot)]
-        masks = hop_masks(out.masks).clone() if predicted and out.masks is not None else None
+        codes = None if out.codes is None else out.codes.cpu()  # all at once: a GPU takes as long for one slot's
         for slot in group:
             held, row = self._taken[slot], slot - first
-            held.codes = None if codes is None else codes[row]
-            held.masks = masks[row] if masks is not None and slot in predicted else held.masks
+            held.codes = None if codes is None else codes[row].clone()
+            if self._predicts(slot):
+                assert out.masks is not None
+                held.masks = hop_masks(out.masks[row : row + 1])[0]
         sound = None if out.sound is None else _to_host(out.sound)
         silent = [slot for slot in group if slot not in rendering and not self._predicts(slot)]
         found = {slot: np.zeros((len(STEMS), 2, FRAME), np.float32) for slot in silent}
