@@ -10,7 +10,7 @@ import triton.language as tl
 def add_exactly(total: tl.tensor, lost: tl.tensor, part: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
     """``total + part`` and what rounding has lost so far (Kahan, CACM 1965).
 
-    One row's product by cuBLAS is a tree of short sums. One long sum, which plainly added tiles make, erred by more$
+    One row's product by cuBLAS is a tree of short sums. One long sum, which plainly added tiles make, erred by more
     than twice as much on an H200, in float32.
     """
     owed = part - lost
