@@ -26,7 +26,7 @@ _PACKAGES = {"triton": "triton", "numba": "numba", "numba_int8": "numba"}
 # which always serves, is had by name only: it changes the result.
 _OPS = {
     "band_energies": ("numba", "reference"),
-    "conformer_step": ("numba", "reference", "numba_int8"),
+    "conformer_step": ("triton", "numba", "reference", "numba_int8"),
     "conv_stream": ("triton", "numba", "native", "reference"),
     "depth_decode": ("triton", "numba", "reference", "numba_int8"),
     "istft_ola": ("reference",),

@@ -1,12 +1,12 @@
-"""The compiled Conformer step against its reference: at most twice the error of plain torch in the same precision."""
+"""The Conformer step of every backend against its reference: at most twice the error of plain torch."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from kernels.numba.conformer_step import conformer_step as fast
 from kernels.reference.conformer_step import ConformerWeights, conformer_step
+from tests.kernels.backends import assert_close_as_torch, backends, load, names, to
 
 N, D, H, M, W = 3, 24, 2, 20, 7
 
@@ -34,32 +34,36 @@ def _inputs(positions: list[int], kernel: int) -> tuple[torch.Tensor, ...]:
     return x, rings[0].clone(), rings[1].clone(), torch.randn(slots, N, kernel - 1, D, generator=generator), position
 
 
+def _weights_in(kernel: int, dtype: torch.dtype, backend: str = "reference") -> ConformerWeights:
+    return ConformerWeights(*to(_weights(kernel), dtype, backend))
+
+
 @pytest.mark.parametrize("kernel", [1, 2, 5])
 @pytest.mark.parametrize("positions", [[0], [3], [6], [7], [2**40], [0, 5, 6, 7, 1000]])
-def test_error_is_at_most_twice_that_of_torch(positions: list[int], kernel: int) -> None:
-    weights = _weights(kernel)
-    x, key, value, past, position = _inputs(positions, kernel)
-    states = [[t.clone() for t in (key, value, past)] for _ in range(2)]
-    double = ConformerWeights(*(w.double() for w in weights))
-    exact = conformer_step(double, x.double(), key.double(), value.double(), past.double(), position)
-    plain = conformer_step(weights, x, *states[0], position)
-    ours = fast(weights, x, *states[1], position)
-    floor = torch.finfo(torch.float32).eps * exact.abs().max()
-    assert (ours - exact).abs().max() <= 2 * (plain - exact).abs().max() + floor
-    for a, b in zip(*states, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5, equal_nan=True)
+@pytest.mark.parametrize(("backend", "dtype"), backends("conformer_step"))
+def test_error_is_at_most_twice_that_of_torch(
+    backend: str, dtype: torch.dtype, positions: list[int], kernel: int
+) -> None:
+    inputs = to(_inputs(positions, kernel), dtype)
+    plain_inputs, own = to(inputs, dtype), to(inputs, dtype, backend)
+    exact = conformer_step(_weights_in(kernel, torch.float64), *to(inputs, torch.float64))
+    plain = conformer_step(_weights_in(kernel, dtype), *plain_inputs)
+    ours = load("conformer_step", backend)(_weights_in(kernel, dtype, backend), *own)
+    assert_close_as_torch(ours, plain, exact, roundings=8)  # the last of the products follows so many
+    near = 32 * torch.finfo(dtype).eps
+    for a, b in zip(plain_inputs[1:4], own[1:4], strict=True):
+        torch.testing.assert_close(a.cpu(), b.cpu(), atol=4 * near, rtol=near, equal_nan=True)
 
 
-@pytest.mark.parametrize("step", [fast, conformer_step])
-def test_inactive_slots_keep_their_state_and_poison_nobody(step: object) -> None:
-    assert callable(step)
-    weights = _weights(5)
-    x, key, value, past, position = _inputs([4, 9, 5], 5)
+@pytest.mark.parametrize("backend", [*names("conformer_step"), "reference"])
+def test_inactive_slots_keep_their_state_and_poison_nobody(backend: str) -> None:
+    step, weights = load("conformer_step", backend), _weights_in(5, torch.float32, backend)
+    x, key, value, past, position = to(_inputs([4, 9, 5], 5), torch.float32, backend)
     alone = [t[1:2].clone() for t in (x, key, value, past, position)]
     expected = step(weights, *alone)
     x[0], x[2] = torch.nan, torch.nan
     before = [t.clone() for t in (key, value, past)]
-    y = step(weights, x, key, value, past, position, torch.tensor([False, True, False]))
+    y = step(weights, x, key, value, past, position, torch.tensor([False, True, False], device=x.device))
     torch.testing.assert_close(y[1:2], expected, atol=1e-6, rtol=1e-6)
     for now, then in zip((key, value, past), before, strict=True):
         for slot in (0, 2):
@@ -67,7 +71,8 @@ def test_inactive_slots_keep_their_state_and_poison_nobody(step: object) -> None
         assert not torch.equal(now[1], then[1])
 
 
-def test_other_precisions_are_refused() -> None:
-    weights = _weights(1)
+@pytest.mark.parametrize("backend", names("conformer_step"))
+def test_other_precisions_are_refused(backend: str) -> None:
+    weights = _weights_in(1, torch.float32, backend)
     with pytest.raises(TypeError, match="float32"):
-        fast(weights, *(t.double() for t in _inputs([0], 1)))
+        load("conformer_step", backend)(weights, *to(_inputs([0], 1), torch.float64, backend))
