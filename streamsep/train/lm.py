@@ -72,7 +72,8 @@ class LMStage:
         with autocast(dtype, waves.device), torch.set_grad_enabled(self.joint > 0):
             trunk = net.trunk(found.mixture, lookahead)
         trunk = TrunkOutput(trunk.tokens, trunk.level.detach(), trunk.logits.float())
-        heard = self._hear(found, trunk, lookahead, generator)
+        logs = log_masks(trunk.logits)
+        heard = self._hear(found, trunk, logs, lookahead, generator)
         with autocast(dtype, waves.device):
             ce, logits, at = self._tokens(heard, trunk, lookahead, generator)
         latent, entropy = net.posterior(logits.float())
@@ -85,18 +86,20 @@ class LMStage:
         loss = ce + self.config.options.get("mask", 0.2) * (soft.total(share) + fused.total(share))
         parts = {"ce": ce, "soft": soft.share, "fused": fused.share, "entropy": entropy.mean()}
         if self.joint:
-            guide = mask_loss(log_masks(trunk.logits), heard.stats, heard.valid)
+            guide = mask_loss(logs, heard.stats, heard.valid)
             loss, parts = loss + self.joint * guide.total(share), {**parts, "guide": guide.share}
         return loss, {name: float(value.detach()) for name, value in parts.items()}
 
     @torch.no_grad()
-    def _hear(self, found: Spectra, trunk: TrunkOutput, lookahead: Tensor, generator: torch.Generator) -> _Heard:
+    def _hear(
+        self, found: Spectra, trunk: TrunkOutput, logs: Tensor, lookahead: Tensor, generator: torch.Generator
+    ) -> _Heard:
         net = self.module
         acoustic = float(torch.rand((), generator=generator)) < self.config.options.get("acoustic_share", 0.0)
         books = net.codec.cfg.codebooks if acoustic else net.codec.cfg.semantic_codebooks
         codes, valid = targets(encode_stems(net.codec, found.stems, trunk.level, books), lookahead)
         level = delay(trunk.level, lookahead, 1e-9)
-        guide = guide_envelopes(log_masks(trunk.logits), delay(found.mixture, lookahead), level)
+        guide = guide_envelopes(logs, delay(found.mixture, lookahead), level)
         return _Heard(codes, valid, guide, band_statistics(found).aligned(lookahead)[0])
 
     def _tokens(
