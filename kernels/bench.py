@@ -7,7 +7,6 @@ matmul rate and copy bandwidth; a small op whose weights fit a cache can be fast
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 
-from kernels.inputs import make_inputs, ops
+from kernels.inputs import contract, make_inputs, ops
 from kernels.machine import Machine, measure_machine, median_time
 from kernels.reference.case import Case, Cost
 from kernels.registry import IMPLEMENTATIONS, KernelError, resolve
@@ -48,8 +47,7 @@ class Row:
 
 def measure(op: str, case: Case, machine: Machine, dtype: torch.dtype, seconds: float, compiles: bool) -> list[Row]:
     """One case of one op: all backends that serve the device, then what else does the same work."""
-    module = importlib.import_module(_module(op))
-    cost: Cost = module.cost(**case.sizes)
+    cost: Cost = contract(op).cost(**case.sizes)
     moved = cost.bytes * torch.finfo(dtype).bits // 32
     inputs = make_inputs(op, case.sizes, dtype, machine.device)
     reference = resolve(op, machine.device, "reference").function
@@ -59,10 +57,6 @@ def measure(op: str, case: Case, machine: Machine, dtype: torch.dtype, seconds: 
             calls[known.backend] = _call(op, known.backend, machine.device, inputs)
     calls.update(rivals(op, inputs, compiles, reference))
     return [_row(op, case.name, name, call, cost.flops, moved, machine, seconds) for name, call in calls.items()]
-
-
-def _module(op: str) -> str:
-    return next(known.module for known in IMPLEMENTATIONS if (known.op, known.backend) == (op, "reference"))
 
 
 def _call(op: str, backend: str, device: str, inputs: tuple[Any, ...]) -> Callable[[], Any] | str:
@@ -115,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.json:
             print(_heading(machine))
         for op in chosen:
-            for case in importlib.import_module(_module(op)).cases():
+            for case in contract(op).cases():
                 new = measure(op, case, machine, dtype, options.seconds, options.compile)
                 rows += new
                 if not options.json:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from kernels.reference.depth_step import DepthHeads, DepthWeights
 from kernels.reference.layer import LayerWeights
 from kernels.reference.pages import ring_pages
 from kernels.reference.rope import rope_frequencies, rope_rotation
+from kernels.registry import IMPLEMENTATIONS
 
 Inputs = tuple[Any, ...]
 
@@ -31,6 +34,13 @@ def make_inputs(op: str, sizes: dict[str, int], dtype: torch.dtype, device: str)
 
 def ops() -> list[str]:
     return sorted(_MAKERS)
+
+
+def contract(op: str) -> ModuleType:
+    """The module of the op's reference: its ``cases()`` and its ``cost()``."""
+    return importlib.import_module(
+        next(known.module for known in IMPLEMENTATIONS if (known.op, known.backend) == (op, "reference"))
+    )
 
 
 def _matrix(rand: Any, out: int, inputs: int) -> Tensor:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from kernels.graph import record
+
 Call = Callable[[], object]
 
 _CALLS = 20  # in a graph, whose own start costs as much as a small op
@@ -76,16 +78,11 @@ def _replayed(call: Call, seconds: float, cold: bool) -> float:
 
 
 def _replay_time(call: Call, seconds: float) -> float:
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        call()
-        call()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    def calls() -> None:
         for _ in range(_CALLS):
             call()
+
+    graph, _ = record(calls)
     first = max(min(times(graph.replay, "cuda", 3)), 1e-6)
     return statistics.median(times(graph.replay, "cuda", max(5, min(500, int(seconds / first))))) / _CALLS
 

@@ -8,8 +8,9 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from kernels.graph import record
+
 T = TypeVar("T")
-_REHEARSALS = 2  # kernels are compiled and constants made in the first; the second shows that nothing is left to make
 
 
 class Static(Generic[T]):
@@ -26,7 +27,7 @@ class Static(Generic[T]):
         self._graph: torch.cuda.CUDAGraph | None = None
         self._outputs: T | None = None
         if self._inputs[0].is_cuda:
-            self._record()
+            self._graph, self._outputs = record(lambda: self._function(*self._inputs))
 
     def __call__(self, *inputs: Tensor) -> T:
         """What ``function`` returns; on a GPU the next call writes over it."""
@@ -46,14 +47,3 @@ class Static(Generic[T]):
         self._graph.replay()
         assert self._outputs is not None
         return self._outputs
-
-    def _record(self) -> None:
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(_REHEARSALS):
-                self._function(*self._inputs)
-        torch.cuda.current_stream().wait_stream(aside)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._outputs = self._function(*self._inputs)

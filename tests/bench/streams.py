@@ -54,15 +54,15 @@ def measure(separator: Separator, streams: int, ticks: int) -> Ticks:
     slots = [batch.open(0) for _ in range(streams)]
     rng = np.random.default_rng(streams)
     sound = rng.standard_normal((8, streams, 2, FRAME)).astype(np.float32) * np.float32(0.1)
-    times = []
+    ticked = []
     for number in range(ticks + 10):
         blocks = dict(zip(slots, sound[number % len(sound)], strict=True))
         began = time.perf_counter()
         batch.tick(blocks)
-        times.append(1_000 * (time.perf_counter() - began))
-    times = times[10:]  # recording, caches, clocks
-    cuts = np.percentile(times, (50, 99))
-    return Ticks(streams, ticks, device_ms(separator.net, streams), float(cuts[0]), float(cuts[1]), max(times))
+        ticked.append(1_000 * (time.perf_counter() - began))
+    ticked = ticked[10:]  # recording, caches, clocks
+    cuts = np.percentile(ticked, (50, 99))
+    return Ticks(streams, ticks, device_ms(separator.net, streams), float(cuts[0]), float(cuts[1]), max(ticked))
 
 
 @torch.inference_mode()
@@ -81,17 +81,15 @@ def device_ms(net: Net, streams: int) -> float:
 
 
 def most(separator: Separator, ticks: int) -> list[Ticks]:
-    """Twice as many streams until the 99th percentile is above the frame, then the middle between, three times."""
+    """Twice as many streams until the 99th percentile is above the frame, then the middle between, to a sixteenth."""
     found, good, bad = [], 0, 0
     streams = 64
     while streams <= MOST:
         found.append(measure(separator, streams, ticks))
         good, bad = (streams, bad) if found[-1].p99 < FRAME_MS else (good, streams)
-        if bad and (bad - good <= max(1, good // 16)):
+        if bad and bad - good <= max(1, good // 16):
             break
         streams = (good + bad) // 2 if bad else 2 * streams
-        if streams == 0:
-            break
     return found
 
 

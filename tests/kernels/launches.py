@@ -7,14 +7,13 @@ Needs a GPU. A line ``op precision`` each; the exit code is the checker's.
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import torch
 
-from kernels.inputs import make_inputs
+from kernels.inputs import contract, make_inputs
 from kernels.reference.case import Case
-from kernels.registry import IMPLEMENTATIONS
+from kernels.registry import IMPLEMENTATIONS, resolve
 
 _ODD = {"slots": 5, "rows": 3, "frames": 3}  # of those that an op has
 
@@ -32,10 +31,9 @@ def main() -> int:
         for known in IMPLEMENTATIONS:
             if known.backend != "triton":
                 continue
-            module = importlib.import_module(known.module)
-            case = importlib.import_module(known.module.replace("triton", "reference")).cases()[-1]
+            function, case = resolve(known.op, "cuda", "triton").function, contract(known.op).cases()[-1]
             for dtype in (torch.float32, torch.bfloat16):
-                getattr(module, known.op)(*make_inputs(known.op, odd(case), dtype, "cuda"))
+                function(*make_inputs(known.op, odd(case), dtype, "cuda"))
                 torch.cuda.synchronize()
                 print(known.op, str(dtype).removeprefix("torch."), flush=True)
     return 0

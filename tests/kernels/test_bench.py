@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 
 import pytest
 import torch
 
 from kernels.bench import main
-from kernels.inputs import make_inputs, ops
+from kernels.inputs import contract, make_inputs, ops
 from kernels.registry import IMPLEMENTATIONS, resolve
 
 
@@ -21,13 +20,12 @@ def test_every_op_can_be_measured() -> None:
 def test_inputs_fit_the_reference_and_cost_is_positive(op: str) -> None:
     torch.manual_seed(0)
     function = resolve(op, "cpu", "reference").function
-    module = importlib.import_module(function.__module__)
-    case = module.cases()[0]
+    case = contract(op).cases()[0]
     sizes = {**case.sizes, **({"batch": 1, "rows": 3} if op == "band_energies" else {})}
     out = function(*make_inputs(op, sizes, torch.float32, "cpu"))
     for part in out if isinstance(out, tuple) else (out,):
         assert part.is_complex() or not part.is_floating_point() or part.isfinite().all()
-    cost = module.cost(**case.sizes)
+    cost = contract(op).cost(**case.sizes)
     assert cost.flops > 0 and cost.bytes > 0
 
 

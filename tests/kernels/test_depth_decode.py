@@ -82,8 +82,7 @@ def test_error_is_at_most_twice_that_of_torch(backend: str, dtype: torch.dtype, 
     plain = _run(depth_decode, dtype, "reference", plan, choice, inputs)
     ours = _run(load("depth_decode", backend), dtype, backend, plan, choice, inputs)
     assert torch.equal(ours.codes, forced) and exact.logits.std() > 0.3
-    # A layer's four products follow one another, and the head's follows them.
-    assert_close_as_torch(ours.logits, plain.logits, exact.logits, roundings=4 * LAYERS + 1)
+    assert_close_as_torch(ours.logits, plain.logits, exact.logits)
 
 
 @pytest.mark.parametrize("choice", [Choice(), Choice(0.9, 8), Choice(1.0, 0, True)])
