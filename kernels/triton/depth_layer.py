@@ -8,6 +8,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from kernels.triton.tiles import add_apart
+
 
 @triton.jit
 def fed_rows(
@@ -120,6 +122,7 @@ def layer(
         tl.store(past_ptr + cells + h * HEAD, k.to(kind), mask=keep)
         tl.store(value_ptr + cells + h * HEAD, v.to(kind), mask=keep)
     tl.debug_barrier()
+    added = tl.zeros((ROWS, BLOCK_D), tl.float32)
     for h in range(HEADS):
         q = tl.dot(y, rows_of(qkv_ptr, h * HEAD + d, used, DIM, BLOCK_D), input_precision="ieee").to(kind)
         mixed = _attend(
@@ -127,7 +130,9 @@ def layer(
             DIM, HEAD, STREAMS, AT_ONCE, ROWS, BLOCK_H, BLOCK_L,
         )  # fmt: skip
         weight = columns_of(out_ptr, h * HEAD + d, used, DIM, DIM, BLOCK_D)
-        x += tl.dot(mixed.to(kind), weight, input_precision="ieee")
+        added = add_apart(added, tl.dot(mixed.to(kind), weight, input_precision="ieee"))
+    x += added
+    added = tl.zeros((ROWS, BLOCK_D), tl.float32)
     y = normed(x, mlp_norm, eps, kind, DIM, BLOCK_D)
     for start in range(0, HIDDEN, 32):
         o = start + tl.arange(0, 32)
@@ -135,8 +140,9 @@ def layer(
         gate = tl.dot(y, rows_of(gate_up_ptr, o, wanted, DIM, BLOCK_D), input_precision="ieee")
         up = tl.dot(y, rows_of(gate_up_ptr, HIDDEN + o, wanted, DIM, BLOCK_D), input_precision="ieee")
         opened = (gate / (1.0 + tl.exp(-gate)) * up).to(kind)
-        x += tl.dot(opened, columns_of(down_ptr, o, wanted, DIM, HIDDEN, BLOCK_D), input_precision="ieee")
-    return x
+        weight = columns_of(down_ptr, o, wanted, DIM, HIDDEN, BLOCK_D)
+        added = add_apart(added, tl.dot(opened, weight, input_precision="ieee"))
+    return x + added
 
 
 @triton.jit

@@ -1,8 +1,9 @@
 """Separators other than ours, to compare with or to learn from: a command or callable from mixture to stems.
 
 ``name=command {input} {output}`` runs a program on a wav file; ``name=python:module:function`` calls
-``function(mixture [2, n] float32, 48000)`` for a mapping of stems; ``demucs``, ``audio-separator`` and ``hs-tasnet``
-are ready-made where they are installed. Knows programs and files; measures nothing.
+``function(mixture [2, n] float32, 48000)`` for a mapping of stems, ``name=python:module:function:argument`` in the same
+way what ``function("argument")`` returns; ``demucs``, ``audio-separator`` and ``hs-tasnet`` are ready-made where they
+are installed. Knows programs and files; measures nothing.
 """
 
 from __future__ import annotations
@@ -149,11 +150,18 @@ def _read_stems(name: str, folder: Path) -> dict[str, Sound]:
 
 
 def _callable(text: str) -> Separate:
-    module, _, function = text.partition(":")
+    module, function, argument = (*text.split(":", 2), "", "")[:3]
     try:
         called: Any = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise OptionError(f"'{text}' cannot be imported ({error}); write python:module:function.") from error
+    if argument:
+        try:
+            called = called(argument)
+        except StreamsepError:
+            raise
+        except Exception as error:
+            raise OptionError(f"'{text}' cannot be loaded: {' '.join(str(error).split())}.") from error
     return lambda mixture: called(mixture, SAMPLE_RATE)
 
 

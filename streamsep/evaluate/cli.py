@@ -80,8 +80,8 @@ def evaluate(
     and the codec's round trip. Finished songs are kept there: an interrupted run goes on where it was.
 
     A system is NAME=COMMAND with {input}, a wav file, and {output}, a folder for stems; NAME=python:module:function,
-    called with the mixture [2, n] and the rate; or, where installed, demucs[:MODEL], audio-separator[:MODEL] or
-    hs-tasnet:CHECKPOINT.
+    called with the mixture [2, n] and the rate; NAME=python:module:function:ARGUMENT, whose function("ARGUMENT") gives
+    such a callable; or, where installed, demucs[:MODEL], audio-separator[:MODEL] or hs-tasnet:CHECKPOINT.
 
     \b
     Examples:

@@ -20,6 +20,9 @@ class Peer(Protocol):
     """``net`` is trained by ``loss`` of true stems [B, 4, 2, n]."""
 
     name: str
+    latency_ms: int
+    batch: int
+    precision: str  # of its training, as in a recipe
 
     @property
     def net(self) -> nn.Module: ...
@@ -31,6 +34,9 @@ class Peer(Protocol):
 
 class MaskPeer:
     name = "causal mask LSTM"
+    latency_ms = 60
+    batch = 8
+    precision = "auto"
 
     def __init__(self, width: int) -> None:
         self.net = MaskNet(width)
@@ -46,6 +52,9 @@ class HSTasNetPeer:
     """HS-TasNet (Venkatesh et al. 2024) of PyPI, small, at 48 kHz: window 1024, latency 21 ms."""
 
     name = "HS-TasNet small"
+    latency_ms = 21
+    batch = 4
+    precision = "float32"  # bfloat16 is no faster
 
     def __init__(self) -> None:
         self.net: Any = hs_tasnet_module().HSTasNet(small=True, sample_rate=SAMPLE_RATE)

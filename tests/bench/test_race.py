@@ -9,11 +9,18 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from streamsep import load
 from streamsep.config import BINS, SAMPLE_RATE
 from streamsep.data.dataset import compose_dataset
 from streamsep.data.mixing import MixingDataset
+from streamsep.model.checkpoint import load_model
+from streamsep.model.trunk import Trunk
+from streamsep.train.checkpoint import save_weights
+from streamsep.train.loop import BEST
+from streamsep.train.recipe import load_recipe
+from tests.bench import entrants
 from tests.bench.mask_net import MaskNet
-from tests.bench.race import train
+from tests.bench.race import RECIPE, our_model, train
 from tests.bench.rivals import HSTasNetPeer, MaskPeer, mask_width
 from tests.sounds import tune
 
@@ -56,6 +63,24 @@ def test_a_peer_learns_and_goes_on(tmp_path: Path) -> None:
     again = MaskPeer(32)
     train(again, dataset, 3.0, tmp_path / "net.pt", said.append)
     assert torch.load(tmp_path / "net.pt", weights_only=True)["steps"] > first > 0 and len(said) == 2
+    mixture = tune(0.5, SAMPLE_RATE)
+    for stem, sound in entrants.peer(str(tmp_path / "net.pt"))(mixture, SAMPLE_RATE).items():
+        np.testing.assert_array_equal(sound, again.separate(mixture)[stem])
+
+
+def test_a_model_of_ours_takes_part(tmp_path: Path) -> None:
+    """The best guide of a training, at the lookahead that is asked for."""
+    trunk = Trunk(load_recipe(str(RECIPE)).model.condition).eval()
+    (tmp_path / "guide").mkdir()
+    save_weights(tmp_path / "guide" / BEST, trunk)
+    our_model(tmp_path, tmp_path / "model")
+    mixture = tune(0.5, SAMPLE_RATE)
+    wanted = load(str(tmp_path / "model"), decode="guide").separate(mixture, SAMPLE_RATE, lookahead=-1)
+    found = entrants.streamsep(f"-1:{tmp_path / 'model'}")(mixture, SAMPLE_RATE)
+    np.testing.assert_array_equal(found["drums"], wanted["drums"])
+    spectrum = torch.randn(1, 5, 2, 2, BINS, dtype=torch.complex64)
+    again = load_model(tmp_path / "model").trunk(spectrum, torch.tensor([1])).logits
+    torch.testing.assert_close(again, trunk(spectrum, torch.tensor([1])).logits, atol=0.05, rtol=0.05)  # float16 kept
 
 
 def test_hs_tasnet_takes_part() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,21 @@ def test_a_program_writes_stems(tmp_path: Path) -> None:
 def test_a_callable_gives_stems() -> None:
     stems = parse_system(f"mine=python:{__name__}:halves")(tune(0.5, 48_000))
     np.testing.assert_array_equal(stems["bass"][0], stems["other"][1])
+
+
+def louder(factor: str) -> Callable[[np.ndarray, int], dict[str, np.ndarray]]:
+    gain = float(factor)
+    return lambda mixture, rate: {"drums": mixture * gain}
+
+
+def test_a_callable_can_be_made_from_an_argument() -> None:
+    mixture = tune(0.5, 48_000)
+    stems = parse_system(f"mine=python:{__name__}:louder:2.5")(mixture)
+    np.testing.assert_array_equal(stems["drums"], mixture * 2.5)
+    with pytest.raises(OptionError, match="cannot be loaded: could not convert"):
+        parse_system(f"mine=python:{__name__}:louder:a:b")
+    with pytest.raises(SeparatorError, match="failed"):
+        parse_system(f"mine=python:{__name__}:louder")(mixture)
 
 
 @pytest.mark.parametrize(
