@@ -47,6 +47,11 @@ class _Heard:
     stats: BandStatistics
 
 
+def taught(batch: int) -> int:
+    """So many rows of a batch are teacher-forced; those after them are fed what the model emits."""
+    return batch // 2
+
+
 class LMStage:
     """Trains pool, language model and fusion of a :class:`Net`, and its trunk if asked to; the codec stays as it is."""
 
@@ -78,7 +83,7 @@ class LMStage:
             ce, logits, at = self._tokens(heard, trunk, lookahead, generator)
         latent, entropy = net.posterior(logits.float())
         envelopes = net.codec.semantic.decode(latent)
-        own = slice(waves.shape[0] // 2, None)  # these were fed their own codes
+        own = slice(taught(waves.shape[0]), None)
         keep, ok = heard.stats.at(at).at(own), heard.valid[at][own]
         soft = mask_loss(token_masks(envelopes)[own], keep, ok)
         fused = mask_loss(net.fuse(trunk.logits[at], envelopes, entropy)[own], keep, ok)
@@ -110,7 +115,7 @@ class LMStage:
         span = self._span(lookahead, codes.shape[1], generator)
         past, present = self._past(codes, lookahead, generator)
         c = net.pool(trunk.tokens.transpose(1, 2))
-        half = codes.shape[0] // 2
+        half = taught(codes.shape[0])
         if float(torch.rand((), generator=generator)) < self.config.options.get("own", 0.0):
             passes = int(torch.randint(1, 3, (), generator=generator))
             own = self._own_past(c[half:].detach(), guide[half:], lookahead[half:], passes)
@@ -157,9 +162,8 @@ class LMStage:
         """Cross-entropy of the teacher-forced half, and logits [B, span, S, q, K] of both halves."""
         depth = self.module.lm.depth
         batch, span = codes.shape[:2]
-        half = batch // 2
-        flat = codes.flatten(0, 1)
-        cut = half * span
+        half = taught(batch)
+        flat, cut = codes.flatten(0, 1), half * span
         tables = depth.tables
         decoding = replace(LIVE, codebooks=codes.shape[-1])
         emitted = generate(depth, h[half:].flatten(0, 1).detach(), guide[half:].flatten(0, 1), decoding)

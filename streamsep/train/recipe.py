@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from streamsep.config import CodecConfig, ConditionConfig, LMConfig, ModelConfig
+from streamsep.data.mixing import MixingConfig
 from streamsep.errors import OptionError
 from streamsep.paper.config import PaperConfig, PaperModelConfig
 
@@ -46,7 +47,7 @@ class StageConfig:
     real_weight: float = 0.3  # chance that a song or stem is a recorded one
     precision: str = "auto"  # of matrix products: float32, bfloat16, or what the hardware multiplies faster
     compile: bool = False  # the trunk by torch.compile: a minute at the start, shorter steps; guide and lm
-    mixing: dict[str, float | list[float]] = field(default_factory=dict)  # what is not as in MixingConfig
+    mixing: MixingConfig = MixingConfig()
     options: dict[str, float] = field(default_factory=dict)  # what only this stage knows
 
     @property
@@ -91,12 +92,17 @@ def load_recipe(name: str) -> Recipe:
                 condition=_fill(ConditionConfig, model.get("condition", {})),
                 lm=_fill(LMConfig, model.get("lm", {})),
             ),
-            {stage: _fill(StageConfig, raw.get(stage, {})) for stage in STAGES},
+            {stage: _stage(raw.get(stage, {})) for stage in STAGES},
             _fill(PaperConfig, model.get("paper", {})),
             tuple(map(str, raw.get("export", {}).get("int8", ()))),
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise OptionError(f"the recipe '{path}' cannot be read: {error}.") from error
+
+
+def _stage(raw: dict[str, Any]) -> StageConfig:
+    config = _fill(StageConfig, {name: value for name, value in raw.items() if name != "mixing"})
+    return replace(config, mixing=_fill(MixingConfig, raw.get("mixing", {})))
 
 
 def _fill(kind: type[T], raw: dict[str, Any]) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from streamsep.codec.model import Codec
 from streamsep.data.dataset import available_cores
-from streamsep.data.mixing import MixingConfig, MixingDataset
+from streamsep.data.mixing import MixingDataset
 from streamsep.engine.separator import find_model
 from streamsep.errors import OptionError
 from streamsep.model.checkpoint import load_model, save_model
@@ -102,17 +102,10 @@ def source(options: TrainOptions, data: MixingDataset, device: torch.device) -> 
 
 
 def mixtures(options: TrainOptions, config: StageConfig) -> MixingDataset:
-    """The mixtures of a run; over the last steps mostly whole songs.
-
-    Raises OptionError when the recipe's mixing has an entry that there is not.
-    """
-    known = {each.name for each in fields(MixingConfig)}
-    if unknown := sorted(set(config.mixing) - known):
-        raise OptionError(f"unknown mixing '{unknown[0]}' in the recipe; there are {', '.join(sorted(known))}.")
-    mixing = MixingConfig(**config.mixing)  # pyright: ignore[reportArgumentType]
+    """The mixtures of a run; over the last steps mostly whole songs."""
     settle = round(config.steps * (1 - config.settled))
     return MixingDataset(
-        options.pools, config.frames, config.batch, config.seed, config.real_weight, mixing, settle=settle
+        options.pools, config.frames, config.batch, config.seed, config.real_weight, config.mixing, settle=settle
     )
 
 

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 import streamsep
+from streamsep.data.mixing import MixingConfig
 from streamsep.errors import OptionError
 from streamsep.model.trunk import Trunk
 from streamsep.train.guide import GuideStage
 from streamsep.train.loop import Trainer
-from streamsep.train.recipe import StageConfig, load_recipe
+from streamsep.train.recipe import load_recipe
 from streamsep.train.run import TrainOptions, mixtures, train
 from tests.sounds import tune
 
@@ -108,12 +109,13 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(recipe: Path, tmp_p
 
 
 def test_a_recipe_may_change_the_mixing(recipe: Path, pool: Path, tmp_path: Path) -> None:
-    options = TrainOptions(str(recipe), (pool,), None, tmp_path)
-    config = StageConfig(steps=10, decay=0.5, settle=0.2, mixing={"rough": 0.5})
-    found = mixtures(options, config)
-    assert found.config.rough == 0.5 and found.settle == 8
-    with pytest.raises(OptionError, match="unknown mixing 'ruff' in the recipe; there are active_tries, "):
-        mixtures(options, replace(config, mixing={"ruff": 0.5}))
+    written = tmp_path / "rough.toml"
+    written.write_text("[guide]\nsteps = 10\nsettle = 0.2\nmixing = { rough = 0.5, dropout = [0.1, 0.2, 0.3, 0.4] }\n")
+    found = mixtures(TrainOptions(str(recipe), (pool,), None, tmp_path), load_recipe(str(written)).stages["guide"])
+    assert found.config == MixingConfig(rough=0.5, dropout=(0.1, 0.2, 0.3, 0.4)) and found.settle == 8
+    written.write_text("[guide]\nmixing = { ruff = 0.5 }\n")
+    with pytest.raises(OptionError, match="cannot be read: unknown entry 'ruff'; there are active_tries, "):
+        load_recipe(str(written))
 
 
 def test_the_log_says_when_the_data_is_late(recipe: Path, tmp_path: Path) -> None:
