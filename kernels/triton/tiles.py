@@ -22,7 +22,7 @@ def add_exactly(total: tl.tensor, lost: tl.tensor, part: tl.tensor) -> tuple[tl.
 def add_apart(total: tl.tensor, part: tl.tensor) -> tl.tensor:
     """``total + part``, where part is a product of tiles.
 
-    The compiler folds a plain sum into the product, whose long sum then begins at ``total`` and rounds every term to it.
+    The compiler folds a plain sum into the product, whose long sum then begins at ``total`` and rounds to it all along.
     """
     return tl.fma(part, 1.0, total)
 
