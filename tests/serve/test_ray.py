@@ -43,12 +43,12 @@ class Deployment:
         return self.page.replace("http", "ws", 1) + "v1"
 
 
-@pytest.fixture(scope="module")
-def deployment(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+@contextlib.contextmanager
+def deployed(model: Path, log: Path, replicas: str) -> Iterator[Deployment]:
     """``streamsep serve --ray`` in a process of its own, as users start it."""
     pytest.importorskip("ray.serve", reason="the extra 'ray' is not installed")
-    port, log = free_port(), tmp_path_factory.mktemp("ray") / "log"
-    options = ["--ray", "--replicas", "2", "--max-sessions", str(PLACES), "--port", str(port), "--exact"]
+    port = free_port()
+    options = ["--ray", "--replicas", replicas, "--max-sessions", str(PLACES), "--port", str(port), "--exact"]
     command = [sys.executable, "-m", "streamsep", "serve", "--model", str(model), *options, "--drain-time", "2"]
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, text=True, env=os.environ | {"RAY_ADDRESS": ""})
@@ -64,6 +64,12 @@ def deployment(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 process.wait(60)
             process.kill()
     assert process.returncode == 0, log.read_text()[-3_000:]
+
+
+@pytest.fixture(scope="module")
+def deployment(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with deployed(model, tmp_path_factory.mktemp("ray") / "log", "2") as deployment:
+        yield deployment
 
 
 def home(session: Session) -> str:
@@ -124,6 +130,35 @@ def test_doors_and_pages_through_rays_proxy(deployment: Deployment) -> None:
                 pass
 
     run_async(talk(), 120)
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_a_second_replica_starts_when_the_first_fills(model: Path, separator: Separator, tmp_path: Path) -> None:
+    song = tune(1.0, 48_000, seed=1)
+
+    async def another(url: str) -> Session:
+        async with asyncio.timeout(120):
+            while True:
+                try:
+                    return await connect(url, 48_000, 2, live=False)
+                except ServerError as full:
+                    assert full.retry_after
+                    await asyncio.sleep(1)
+
+    async def talk(url: str) -> None:
+        sessions = [await connect(url, 48_000, 2, live=False) for _ in range(PLACES)]
+        assert len(set(map(home, sessions))) == 1
+        sessions.append(await another(url))
+        assert home(sessions[-1]) != home(sessions[0])
+        await sessions[-1].send(song)
+        await sessions[-1].finish()
+        assert np.array_equal(stack(await collect(sessions[-1])), stack(separator.separate(song, 48_000)))
+        for session in sessions:
+            await session.close()
+
+    with deployed(model, tmp_path / "log", "1:2") as deployment:
+        run_async(talk(deployment.url), 180)
 
 
 @pytest.mark.parametrize(
