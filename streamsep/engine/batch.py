@@ -101,10 +101,14 @@ class Batch:
         codes = self._taken[slot].codes
         return None if codes is None else codes.numpy()
 
+    def unit(self, slot: int) -> int:
+        """Samples at 48 kHz that a tick of ``slot`` takes: 480 for the mask render at lookahead -1, else 1920."""
+        return PREDICTIVE_HOP if self._predicts(slot) else FRAME
+
     def tick(self, blocks: Mapping[int, Sound], level: Level = Level.FULL) -> dict[int, Sound]:
         """Slot → mixture [2, unit] left/right at 48 kHz; gives slot → stems [S, 2, unit].
 
-        ``unit`` is 480 for the mask render at lookahead -1, else 1920. ``level``: how much is computed for all of them.
+        ``level``: how much is computed for all of them.
         """
         with torch.inference_mode():
             tensors = {slot: torch.from_numpy(block) for slot, block in blocks.items()}

@@ -202,7 +202,10 @@ class Scheduler:
                 batch.reset(session.slot, session.source.lookahead)
                 session.source.renew = False
             try:
-                blocks[session.slot] = session.source.next()
+                block, shape = session.source.next(), (2, batch.unit(session.slot))
+                if block.shape != shape:
+                    raise ValueError(f"a frame of shape {block.shape} came where {shape} was due")
+                blocks[session.slot] = block
             except Exception as error:  # a session must not end the others
                 self._fail(name, error, tick)
         if not blocks:

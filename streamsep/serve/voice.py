@@ -36,11 +36,13 @@ class _Turn:
 
 
 class Voice:
-    """``renew``: the slot must forget its stream before the next tick; the scheduler resets it and clears this."""
+    """``renew``: the slot must forget its stream before the next tick, which has ``lookahead``: that of the lane that is
+    there now, whatever comes after it. The scheduler resets the slot and clears this.
+    """
 
     def __init__(self, spec: Spec, now: float) -> None:
         self.spec = spec
-        self.lookahead = spec.lookahead
+        self.lookahead = self._next_lookahead = spec.lookahead
         self.renew = False
         self.late = self.fallbacks = 0
         self._desk = spec.desk
@@ -50,6 +52,7 @@ class Voice:
         self._events: list[Event] = []
         self._received = self._fed = self._out = spec.start
         self._turns: deque[_Turn] = deque()
+        self._song_ends = False  # whether the lane ends because of that, and not of a turn
         self._overlap = Fifo(spec.channels)  # what both lanes of a turn hear
         self._held: Sound | None = None  # the old lane's samples past a turn's position
         self._fading: Sound | None = None  # the same once the new lane has begun: its first samples fade in over them
@@ -167,12 +170,13 @@ class Voice:
 
     def _end_song(self) -> None:
         if self._turns:  # the song is over before they are: the last holds from the next song on
-            self.lookahead = self._turns[-1].lookahead
+            self._next_lookahead = self._turns[-1].lookahead
             self._turns.clear()
             self._overlap.clear()
             held, self._held = self._held, None
             if held is not None:
                 self._tell(held)
+        self._song_ends = True
         self._lane.end()
         if not self._lane.due():
             self._finish()
@@ -180,13 +184,16 @@ class Voice:
     def _finish(self) -> None:
         """The lane has given all: a new one for the next song, or for the sound after a turn."""
         self.renew = True
-        turn = self._turns.popleft() if self._turns else None
-        if turn is None:
+        if self._song_ends:
+            self._song_ends = False
+            self.lookahead = self._next_lookahead
             self._lane, self._origin = self._new_lane(), self._fed
             self._answer()
             self._events.append(Flushed(self._out))
             return
-        self.lookahead, self._origin = turn.lookahead, turn.position
+        turn = self._turns.popleft()
+        self.lookahead = self._next_lookahead = turn.lookahead
+        self._origin = turn.position
         self._lane = self._new_lane()
         self._lane.push(self._overlap.pop(len(self._overlap)))
         self._fading, self._held = self._held, None

@@ -45,6 +45,17 @@ def test_who_has_been_paused_longest_makes_room_and_comes_back() -> None:
         assert player.at == 12
 
 
+def test_a_frame_of_a_wrong_length_ends_its_own_session() -> None:
+    scheduler = Scheduler(net(), 2, exact=True)
+    good, bad = Player(0, "mask", 0), Player(1, "mask", 0)
+    scheduler.join("good", good)
+    scheduler.join("bad", bad)
+    bad.lookahead, good.ready, bad.ready = -1, True, True
+    tick = scheduler.tick()
+    assert set(tick.failed) == {"bad"} and set(tick.levels) == {"good"}
+    play(scheduler, good, 3)
+
+
 def test_a_paused_session_stands_still() -> None:
     scheduler = Scheduler(net(), 2, exact=True)
     player = Player(0, "mask", 0)

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from streamsep.config import STEMS
 from streamsep.engine.separator import Separator
@@ -175,6 +177,43 @@ def test_a_song_that_ends_in_a_turn_loses_nothing(separator: Separator) -> None:
         stems = stack(dict(bench.sound()))
         np.testing.assert_allclose(stems.sum(0), np.concatenate([song, song], axis=1), atol=1e-4)
         assert np.array_equal(stems[..., 9_600:], stack(separator.separate(song, 48_000, -1)))
+
+
+ASKED = st.one_of(
+    st.tuples(st.just("audio"), st.sampled_from((1, 479, 700, 1_920, 5_000))),
+    st.tuples(st.just("lookahead"), st.integers(0, 6_000), st.sampled_from((-1, 0, 1, 2))),
+    st.tuples(st.sampled_from(("flush", "round", "mark"))),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ASKED, max_size=40), st.sampled_from((48_000, 44_100)), st.sampled_from((-1, 0, 1)))
+@example([("lookahead", 0, -1), ("audio", 5_000), ("round",), ("lookahead", 0, 1), ("flush",)], 48_000, 0)
+@example([("audio", 5_000), ("lookahead", 0, -1), ("flush",), ("audio", 700)], 48_000, 0)
+def test_whatever_is_asked_when_no_sample_is_lost(separator: Separator, asked: list, rate: int, lookahead: int) -> None:
+    spec = replace(SPEC, rate=rate, lookahead=lookahead)
+    bench, sounds, marks, ends = Bench(separator), [tune(0.01, rate)[:, :0]], [], []
+    bench("open", "a", spec)
+    for what, *values in [*asked, ("audio", 5_000), ("flush",)]:
+        done = sum(sound.shape[1] for sound in sounds)
+        if what == "audio":
+            sounds.append(tune(5_000 / rate, rate, seed=len(sounds))[:, : values[0]])
+            bench("audio", "a", encode_samples(sounds[-1], "f32le"))
+        elif what == "lookahead":
+            bench("set", "a", Change(position=done + values[0], lookahead=values[1]))
+        elif what == "mark":
+            marks.append(Marked(len(marks), done))
+            bench("mark", "a", len(marks) - 1)
+        elif what == "flush":
+            ends.append(Flushed(done))
+            bench("flush")
+        elif bench.scheduler.busy():
+            bench.events["a"].extend(bench.scheduler.round().events.get("a", []))
+    bench.run()
+    stems = stack(dict(bench.sound(spec=spec)))
+    np.testing.assert_allclose(stems.sum(0), np.concatenate(sounds, axis=1), atol=1e-4)
+    assert [event for event in bench.events["a"] if isinstance(event, Marked)] == marks
+    assert [event for event in bench.events["a"] if isinstance(event, Flushed)] == ends
 
 
 def test_sessions_do_not_hear_one_another(separator: Separator) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
+import re
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 import torch
 
@@ -22,6 +24,7 @@ from tests.model.small import small_net
 from tests.serve.running import free_port, serving
 from tests.soak import serve_fuzz, serve_isolation
 
+HARMLESS = re.compile(r" (INFO|WARNING) ")  # lines of the server's log that do not explain a fault
 PATIENCE = 2.0  # seconds for which the server waits for those who come back: many must be let go in a soak
 
 
@@ -44,27 +47,31 @@ def main(argv: list[str]) -> int:
             model = str(Path(folder) / "small")
             save_model(Path(model), small_net(), torch.float32)
         torch.set_num_threads(1)
-        report = _isolation(args, model) if args.command == "isolation" else _fuzz(args, model)
+        with (Path(folder) / "log").open("w+") as log:
+            report = _isolation(args, model, log) if args.command == "isolation" else _fuzz(args, model, log)
+            if report.faults:
+                log.seek(0)
+                sys.stderr.writelines(line for line in log if not HARMLESS.search(line))
     print(json.dumps(asdict(report), indent=2))
     return 1 if report.faults else 0
 
 
-def _isolation(args: argparse.Namespace, model: str) -> serve_isolation.Report:
+def _isolation(args: argparse.Namespace, model: str, log: IO[str]) -> serve_isolation.Report:
     port = free_port()
     options = [] if args.batched else ["--exact"]
     places = ("--max-sessions", str(args.sessions), "--resume-time", str(PATIENCE), "--threads", "1")
     # Before the server: processes that compile kernels side by side may get code that differs in the last bit.
     judge = serve_isolation.Judge(load(model), 1e-4 if args.batched else 0.0)
-    with serving(model, port, *places, *options, log=subprocess.DEVNULL):
+    with serving(model, port, *places, *options, log=log):
         run = serve_isolation.isolation(f"ws://127.0.0.1:{port}/v1", judge, args.sessions, 60 * args.minutes, args.seed)
         return asyncio.run(run)
 
 
-def _fuzz(args: argparse.Namespace, model: str) -> serve_fuzz.Report:
+def _fuzz(args: argparse.Namespace, model: str, log: IO[str]) -> serve_fuzz.Report:
     port = free_port()
     times = ("--resume-time", str(PATIENCE), "--idle-timeout", "5", "--threads", "1")
     options = ("--max-sessions", "16", "--exact", *times)
     separator = load(model)  # before the server, see above
-    with serving(model, port, *options, token=serve_fuzz.TOKEN, log=subprocess.DEVNULL) as process:
+    with serving(model, port, *options, token=serve_fuzz.TOKEN, log=log) as process:
         target = serve_fuzz.Target(f"http://127.0.0.1:{port}/", PATIENCE, process.pid)
         return asyncio.run(serve_fuzz.fuzz(target, separator, args.messages, args.seed))
