@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from streamsep.config import SAMPLE_RATE
+from streamsep.engine.pauses import settle
 from streamsep.errors import OptionError
 from streamsep.live.gains import Gains
 from streamsep.live.keys import Desk, Keyboard
@@ -54,6 +55,7 @@ def play(
         turn(separator.gains)
         print("streamsep: loading the model ...", file=sys.stderr)
         live = stack.enter_context(separator)
+        settle()  # the callbacks run in this process
         route = f"{live.streams.plan.input.name} → {live.streams.plan.output.name}"
         print(f"streamsep: live, {route}; Ctrl-C ends.", file=sys.stderr)
         picture = show.plain or not console.is_terminal

@@ -14,6 +14,7 @@ import numpy as np
 
 import streamsep
 from streamsep.config import FRAME, SAMPLE_RATE, STEMS
+from streamsep.engine.pauses import settle
 from streamsep.errors import StreamsepError
 from streamsep.live.pace import Pace
 from streamsep.live.priority import model_process
@@ -58,6 +59,7 @@ def run(spec: WorkerSpec, slot: int) -> None:
         separator = streamsep.load(spec.model, spec.device, decode=spec.decode, threads=spec.threads)
         stream = separator.stream(SAMPLE_RATE, CHANNELS, lookahead=spec.lookahead)
         _warm_up(stream)
+        settle()
     except StreamsepError as error:
         status.set_state(slot, FAILED)
         print(f"streamsep: {error}", file=sys.stderr)

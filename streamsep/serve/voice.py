@@ -36,8 +36,8 @@ class _Turn:
 
 
 class Voice:
-    """``renew``: the slot must forget its stream before the next tick, which has ``lookahead``: that of the lane that is
-    there now, whatever comes after it. The scheduler resets the slot and clears this.
+    """``renew``: the slot must forget its stream before the next tick; the scheduler resets it and clears this.
+    ``lookahead``: of that tick, so of the lane that is there now, whatever was asked to come after it.
     """
 
     def __init__(self, spec: Spec, now: float) -> None:

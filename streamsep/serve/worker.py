@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from streamsep.engine.pauses import settle
 from streamsep.errors import StreamsepError
 from streamsep.serve.traffic import Broken, EngineOptions, Round, Started
 
@@ -66,8 +67,9 @@ def _serve(pipe: Connection, options: EngineOptions) -> None:
     separator = load(options.model, options.device, decode=options.decode, threads=options.threads)
     times = measure(separator, 1 if options.sessions else options.most, options.exact, LOAD * FRAME_SECONDS)
     limit = options.sessions or capacity(times)
-    pipe.send(Started(separator.net.config.name, limit, tuple(1000 * seconds for seconds in times)))
     scheduler = Scheduler(separator, limit, options.exact, options.hurry, few(times[0], limit))
+    settle()
+    pipe.send(Started(separator.net.config.name, limit, tuple(1000 * seconds for seconds in times)))
     commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(pipe, commands), daemon=True).start()
     told = time.monotonic()
