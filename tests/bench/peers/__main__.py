@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import json
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -41,23 +43,26 @@ COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
     ("ratio", lambda row: f"{row['gflops_per_second_ratio']:.1f}"),
     ("M parameters", lambda row: f"{row['parameters'] / 1e6:.1f}"),
     ("peak MB", lambda row: f"{row['peak_mb']:.0f}"),
+    ("on the GPU", lambda row: f"{row['device_mb']:.0f}"),
     ("start s", lambda row: f"{row['cold_start_s']:.1f}"),
 )
 
 
 def show(console: Console, report: dict[str, Any]) -> None:
+    machine = "" if report["device"] == "cpu" else f"{report['device']}, "
     table = Table(
-        title=f"{report['processor']}, {report['threads']} threads, torch {report['torch']}, {report['date']}",
+        title=f"{machine}{report['processor']}, {report['threads']} threads, torch {report['torch']}, {report['date']}",
         title_justify="left",
         title_style="bold",
     )
     table.add_column("model", no_wrap=True)
-    for name, _ in COLUMNS:
+    columns = [(name, value) for name, value in COLUMNS if name != "on the GPU" or report["device"] != "cpu"]
+    for name, _ in columns:
         table.add_column(name, justify="right")
     table.add_column("weights")
     table.add_column("how")
     for row in report["rows"]:
-        table.add_row(row["name"], *(_cell(value, row) for _, value in COLUMNS), row["weights"], row["how"])
+        table.add_row(row["name"], *(_cell(value, row) for _, value in columns), row["weights"], row["how"])
     console.print(table)
     console.print(NOTES, style="dim")
     for name, why in report["missing"].items():
@@ -85,7 +90,7 @@ def joined(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     The first model's times stay as they were: its part in a later call is to be what others' ratios stand on. Raises
     OptionError when the two cannot stand in one table.
     """
-    differs = [name for name in ("processor", "threads", "torch") if before[name] != now[name]]
+    differs = [name for name in ("device", "processor", "threads", "torch") if before[name] != now[name]]
     if differs:
         raise OptionError(f"the results kept have another {' and '.join(differs)}; keep these in another file.")
     rows = {row["name"]: row for row in before["rows"]}
@@ -114,6 +119,7 @@ def main(
     seconds: Annotated[float, typer.Option(metavar="T", help="Sound that a model gets in a round.")] = 4.0,
     budget: Annotated[float, typer.Option(metavar="T", help="Seconds after which a slow model's round ends.")] = 4.0,
     threads: Annotated[int, typer.Option(metavar="N", help="Threads of every model.")] = 2,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu or cuda.")] = "cpu",
     song: Annotated[Path | None, typer.Option(metavar="FILE", help="Music.", show_default="composed")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one machine-readable object, nothing else.")] = False,
 ) -> None:
@@ -127,6 +133,7 @@ def main(
     Examples:
       python -m tests.bench.peers
       python -m tests.bench.peers --only streamsep,HS,Open --rounds 5 --json
+      python -m tests.bench.peers --device cuda
       python -m tests.bench.peers --rounds 0 --keep peers.json         # what needs no quiet machine
       python -m tests.bench.peers --no-count --only streamsep,HT --keep peers.json
     """
@@ -135,13 +142,13 @@ def main(
     if not peers:
         raise OptionError(f"no peer's name begins like '{only}'.")
     errors = Console(stderr=True, highlight=False, log_path=False)
-    head = _head(threads)
+    head = _head(threads, device)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "song.npy"
         np.save(path, _sound(song))
         # Times are compared, so all run side by side; counts are not, and what is counted is kept at once.
         for some in [peers] if rounds else [[peer] for peer in peers]:
-            found = {**head, **race(some, path, threads, rounds, seconds, budget, errors.log, count)}
+            found = {**head, **race(some, path, threads, rounds, seconds, budget, errors.log, count, device)}
             report = found if report is None else joined(report, found)
             if keep is not None:
                 keep.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
@@ -153,10 +160,15 @@ def main(
         show(Console(highlight=False, width=170), report)
 
 
-def _head(threads: int) -> dict[str, Any]:
+def _head(threads: int, device: str) -> dict[str, Any]:
+    if device not in ("cpu", "cuda"):
+        raise OptionError(f"there is no device '{device}'; give cpu or cuda.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise OptionError("torch finds no CUDA device here; use --device cpu.")
     found = environment()
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "processor": found["cpu"]["name"],
         "threads": threads,
         "torch": found["packages"]["torch"],
@@ -181,4 +193,5 @@ if __name__ == "__main__":
     try:
         app(prog_name="python -m tests.bench.peers")
     except StreamsepError as error:
-        raise SystemExit(f"streamsep: {error}") from error
+        print(f"streamsep: {error}", file=sys.stderr)
+        raise SystemExit(2) from error

@@ -9,7 +9,7 @@ from tests.bench.peers.peer import Built, chunked
 _RATE = 44_100
 
 
-def build(window: float, hop: float, margin: float) -> Built:
+def build(device: str, window: float, hop: float, margin: float) -> Built:
     from bs_roformer import BSRoformer  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(0)
@@ -28,4 +28,4 @@ def build(window: float, hop: float, margin: float) -> Built:
         out = model(sound)[0].sum(0)
         return torch.nn.functional.pad(out, (0, sound.shape[-1] - out.shape[-1]))
 
-    return chunked(model, separate, _RATE, window, hop, margin)
+    return chunked(device, model, separate, _RATE, window, hop, margin)

@@ -11,7 +11,7 @@ from tests.bench.peers.peer import Built, chunked
 _RATE = 44_100
 
 
-def build(window: float, hop: float, margin: float) -> Built:
+def build(device: str, window: float, hop: float, margin: float) -> Built:
     from demucs.htdemucs import HTDemucs  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(0)
@@ -23,4 +23,4 @@ def build(window: float, hop: float, margin: float) -> Built:
         samplerate=_RATE,
         use_train_segment=False,  # a window shorter than 7.8 s is not padded to it: quicker
     ).eval()
-    return chunked(model, lambda sound: model(sound)[0].sum(0), _RATE, window, hop, margin)
+    return chunked(device, model, lambda sound: model(sound)[0].sum(0), _RATE, window, hop, margin)

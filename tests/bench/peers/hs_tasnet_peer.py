@@ -14,13 +14,13 @@ class Streaming:
         self._transform = model.init_stateful_transform_fn()  # pyright: ignore[reportCallIssue]
 
     def push(self, block: Sound) -> Sound:
-        stems = self._transform(torch.from_numpy(block))
-        return stems.sum(0).numpy()
+        stems = self._transform(torch.from_numpy(block))  # which moves it to the model
+        return stems.sum(0).cpu().numpy()
 
 
-def build() -> Built:
+def build(device: str) -> Built:
     torch.manual_seed(0)
-    model = hs_tasnet_module().HSTasNet().eval()
+    model = hs_tasnet_module().HSTasNet().eval().to(device)
     hop = model.overlap_len
     block = np.zeros((2, hop), np.float32)
     return Built(

@@ -10,11 +10,11 @@ from tests.bench.peers.stand_ins import stand_in
 _RATE = 44_100
 
 
-def build(window: float, hop: float, margin: float) -> Built:
+def build(device: str, window: float, hop: float, margin: float) -> Built:
     stand_in("torchaudio")  # for files only
     from openunmix import umxhq_spec  # pyright: ignore[reportMissingImports]
     from openunmix.model import Separator  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(0)
     model = Separator(umxhq_spec(pretrained=False), niter=0).eval()
-    return chunked(model, lambda sound: model(sound)[0].sum(0), _RATE, window, hop, margin, recurrent=True)
+    return chunked(device, model, lambda sound: model(sound)[0].sum(0), _RATE, window, hop, margin, recurrent=True)

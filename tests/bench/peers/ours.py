@@ -19,8 +19,8 @@ class Ours:
         return np.sum([*self._stream.push(block).values()], axis=0)
 
 
-def build(lookahead: float) -> Built:
-    separator = streamsep.load(threads=torch.get_num_threads())
+def build(device: str, lookahead: float) -> Built:
+    separator = streamsep.load(device=device, threads=torch.get_num_threads())
     net = separator.net
 
     def make() -> Live:
@@ -28,9 +28,9 @@ def build(lookahead: float) -> Built:
 
     def counted() -> None:
         """Plain torch: the counter does not see into compiled kernels."""
-        net.select_kernels("cpu", "reference")
+        net.select_kernels(device, "reference")
         make().push(np.zeros((2, FRAME), np.float32))
-        net.select_kernels("cpu")
+        net.select_kernels(device)
 
     used: list[torch.nn.Module] = [net.lm, net.trunk, net.pool, net.fuse, net.codec.semantic.decoder]
     return Built(

@@ -40,7 +40,9 @@ class Built:
 
 @dataclass(frozen=True)
 class Peer:
-    """``module``: where ``build() → Built`` is; ``package``: what has to be installed; ``stems``: 0 for a codec."""
+    """``module``: where ``build(device, **options) → Built`` is; ``package``: what has to be installed; ``stems``: 0
+    for a codec.
+    """
 
     name: str
     module: str
@@ -111,9 +113,7 @@ class Chunked:
     those are kept that lie ``margin`` before the end, where the window's edge does not disturb.
     """
 
-    def __init__(
-        self, separate: Callable[[torch.Tensor], torch.Tensor], channels: int, window: int, hop: int, margin: int
-    ) -> None:
+    def __init__(self, separate: Callable[[Sound], Sound], channels: int, window: int, hop: int, margin: int) -> None:
         self._separate, self._hop, self._margin = separate, hop, margin
         self._heard = np.zeros((channels, window), np.float32)
         self._waiting = 0
@@ -134,8 +134,7 @@ class Chunked:
         return np.concatenate(parts, axis=1)
 
     def _window(self) -> Sound:
-        with torch.inference_mode():
-            out = self._separate(torch.from_numpy(self._heard)[None]).numpy()
+        out = self._separate(self._heard)
         end = out.shape[1] - self._margin
         count = self._hop - self._margin if self._first else self._hop  # nothing of before the beginning
         self._first = False
@@ -143,6 +142,7 @@ class Chunked:
 
 
 def chunked(
+    device: str,
     model: torch.nn.Module,
     separate: Callable[[torch.Tensor], torch.Tensor],
     rate: int,
@@ -151,15 +151,22 @@ def chunked(
     margin: float,
     recurrent: bool = False,
 ) -> Built:
-    """``separate``: [1, 2, n] → [2, n], the sum of the stems; times in seconds."""
+    """``separate``: [1, 2, n] → [2, n], the sum of the stems, by ``model``, which is moved to ``device``; times in
+    seconds.
+    """
+    model.to(device)
     sizes = [round(seconds * rate) for seconds in (window, hop, margin)]
-    sound = torch.zeros(1, 2, sizes[0])
+
+    def window_of(sound: Sound) -> Sound:
+        with torch.inference_mode():
+            return separate(torch.from_numpy(sound)[None].to(device)).cpu().numpy()
+
     return Built(
-        make=lambda: Chunked(separate, 2, *sizes),
+        make=lambda: Chunked(window_of, 2, *sizes),
         block=sizes[1],
         parameters=parameters(model),
         aligned=True,
-        counted=lambda: separate(sound),
+        counted=lambda: window_of(np.zeros((2, sizes[0]), np.float32)),
         counted_samples=sizes[1],
         recurrent=recurrent,
     )

@@ -45,12 +45,12 @@ class Runner:
             self.process.kill()
 
 
-def start(peer: Peer, threads: int, song: Path) -> Runner:
+def start(peer: Peer, threads: int, device: str, song: Path) -> Runner:
     """Launch a model's process and wait for its first stem."""
     command = [sys.executable, "-m", "tests.bench.peers.worker", str(PEERS.index(peer))]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     process = subprocess.Popen(
-        [*command, str(time.perf_counter_ns()), str(threads), str(song)],
+        [*command, str(time.perf_counter_ns()), str(threads), device, str(song)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -69,6 +69,7 @@ def race(
     budget: float,
     tell: Callable[[str], None],
     count: bool = True,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Measure all; the first round is a warm-up and does not count. Gives a row for every peer that is there.
 
@@ -80,7 +81,7 @@ def race(
     try:
         for peer in peers:
             tell(f"starting {peer.name} …")
-            runner = start(peer, threads, song)
+            runner = start(peer, threads, device, song)
             if runner.missing is None:
                 runners.append(runner)
             else:
@@ -99,7 +100,7 @@ def race(
             row = {**_identity(runner), **(_times(runner) if rounds else {})}
             if not rounds:
                 runner.ask(do="round", start=0, seconds=0.5, budget=0.5)  # for its memory
-            row["peak_mb"] = round(runner.ask(do="memory")["peak_mb"], 1)
+            row |= {name: round(most, 1) for name, most in runner.ask(do="memory").items()}
             if count:
                 tell(f"latency and operations of {runner.peer.name} …")
                 row |= _counts(runner)

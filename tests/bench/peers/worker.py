@@ -1,7 +1,7 @@
 """One model in a process of its own: told by lines of JSON what to do, answers by lines of JSON.
 
-`python -m tests.bench.peers.worker NUMBER BEGIN THREADS SONG`: the place in ``PEERS``, ``perf_counter_ns`` of the
-launch, and the song as .npy [2, n] at 48 kHz.
+`python -m tests.bench.peers.worker NUMBER BEGIN THREADS DEVICE SONG`: the place in ``PEERS``, ``perf_counter_ns`` of
+the launch, and the song as .npy [2, n] at 48 kHz.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TextIO
 _BLOCKS = 3  # a chunked model gives in its second block what its first one held back
 
 
-def main(number: int, begin: int, threads: int, song: str) -> None:
+def main(number: int, begin: int, threads: int, device: str, song: str) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a model's package prints must not get between the answers
     import numpy as np
@@ -25,7 +25,7 @@ def main(number: int, begin: int, threads: int, song: str) -> None:
 
     peer = PEERS[number]
     try:
-        runner = Runner(peer, threads)
+        runner = Runner(peer, threads, device)
     except Exception as error:
         _answer(answers, {"missing": f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"})
         return
@@ -38,7 +38,7 @@ def main(number: int, begin: int, threads: int, song: str) -> None:
         elif command["do"] == "latency":
             _answer(answers, runner.latency())
         elif command["do"] == "memory":
-            _answer(answers, {"peak_mb": peak_bytes() / 1e6})
+            _answer(answers, {"peak_mb": peak_bytes() / 1e6} | _device_memory(device))
         elif command["do"] == "count":
             _answer(answers, {"flops_per_second": runner.flops()})
 
@@ -46,7 +46,7 @@ def main(number: int, begin: int, threads: int, song: str) -> None:
 class Runner:
     """A built peer, and what is measured on it. Making one gives the first stem."""
 
-    def __init__(self, peer: Any, threads: int) -> None:
+    def __init__(self, peer: Any, threads: int, device: str = "cpu") -> None:
         import importlib
 
         import torch
@@ -55,7 +55,7 @@ class Runner:
         torch.set_grad_enabled(False)
         self.peer = peer
         module = importlib.import_module(f"tests.bench.peers.{peer.module}")
-        self.built = module.build(**dict(peer.options))
+        self.built = module.build(device, **dict(peer.options))
         noise = _noise(peer.channels, self.built.block)
         live = self.built.make()
         while not live.push(noise).shape[1]:
@@ -138,6 +138,13 @@ class Runner:
         return np.ascontiguousarray(resample(part, 48_000, self.peer.rate))
 
 
+def _device_memory(device: str) -> dict[str, float]:
+    """What a GPU has given to this process at most."""
+    import torch
+
+    return {"device_mb": torch.cuda.max_memory_reserved() / 1e6} if device == "cuda" else {}
+
+
 def _noise(channels: int, count: int) -> Any:
     import numpy as np
 
@@ -150,4 +157,4 @@ def _answer(answers: TextIO, said: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
