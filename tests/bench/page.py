@@ -67,7 +67,7 @@ def measure(address: str, lookahead: int, seconds: float, folder: Path) -> dict[
     with chrome.browser(sound, tap=_RECORDER) as page:
         page.open(address)
         page.evaluate(f"document.getElementById('lookahead').value = '{lookahead}'")
-        page.press(" ", "Space")
+        page.press("Space")
         page.until("document.body.className === 'playing'")
         page.evaluate(_TAKE)
         time.sleep(seconds)
