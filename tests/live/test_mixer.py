@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from streamsep.config import STEMS
 from streamsep.live.gains import Gains
@@ -27,7 +30,7 @@ class Bench:
     mixer: Mixer
 
     def __post_init__(self) -> None:
-        time = np.arange(96_000) / 48_000
+        time = np.arange(192_000) / 48_000
         tones = [0.2 * np.sin(2 * np.pi * f * time) for f in (220, 90, 55, 330)]
         self.stems = np.stack([[tone, -tone] for tone in tones]).astype(np.float32)  # [stems, 2, samples]
         self.mixture = self.stems.sum(0)
@@ -49,12 +52,18 @@ class Bench:
         return float(np.abs(np.diff(self.mixture)).max())
 
 
-@pytest.fixture
-def bench() -> Iterator[Bench]:
+@contextmanager
+def benches() -> Iterator[Bench]:
     source, results, gains = Ring.create(2, 1 << 17), Ring.create(8, 1 << 17), Gains("all")
     yield Bench(source, results, gains, Mixer(source, results, gains, DELAY))
     source.close()
     results.close()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with benches() as bench:
+        yield bench
 
 
 def largest_step(out: np.ndarray) -> float:
@@ -143,6 +152,42 @@ def test_a_resync_changes_the_delay_softly(bench: Bench) -> None:
     out += [bench.run(40)]
     assert bench.mixer.fill == DELAY + 1_920
     assert largest_step(np.concatenate(out, axis=1)) < bench.step() * 1.2
+
+
+HAPPENS = st.one_of(
+    st.tuples(st.just("run"), st.integers(1, 4), st.sampled_from((None, 100, 3_000, 3_900, 4_200))),
+    st.tuples(st.just("jump"), st.integers(-4_500, 2_000)),
+    st.tuples(st.just("resync"), st.sampled_from((1_920, DELAY, 6_000))),
+    st.tuples(st.just("input stops"), st.integers(1, 12)),
+    st.tuples(st.just("output stops"), st.integers(1, 8)),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(HAPPENS, max_size=18), st.sampled_from(("all", "karaoke")))
+def test_whatever_happens_nothing_clicks_and_it_finds_back(happens: list, preset: str) -> None:
+    with benches() as bench:
+        bench.gains.preset(preset)
+        out = [bench.run(20)]
+        for what, *values in happens:
+            if what == "run":
+                out.append(bench.run(*values))
+            elif what == "jump":
+                bench.results.restart(bench.source.end + values[0])
+            elif what == "resync":
+                bench.mixer.resync(*values)
+            elif what == "input stops":
+                out += [bench.mixer.pull(BLOCK) for _ in range(values[0])]
+            else:
+                end = bench.source.end
+                bench.source.write(bench.mixture[:, end : end + values[0] * BLOCK])
+        bench.mixer.resync(DELAY)
+        out.append(bench.run(30))
+        position = bench.mixer.playhead
+        wanted = bench.mixture - (bench.stems[0] if preset == "karaoke" else 0)
+        assert np.abs(out[-1][:, -4_800:] - wanted[:, position - 4_800 : position]).max() < 1e-4
+        assert bench.mixer.fill == DELAY
+        assert largest_step(np.concatenate(out, axis=1)) < bench.step() * 1.4
 
 
 def test_dry_wet_mixes_both(bench: Bench) -> None:
