@@ -73,7 +73,6 @@ class MixingDataset:
         frames: int,
         batch: int,
         seed: int,
-        real_weight: float | None = None,
         config: MixingConfig | None = None,
         settle: int | None = None,
     ) -> None:
@@ -90,9 +89,8 @@ class MixingDataset:
             raise OptionError(
                 f"no song of the pool lasts {seconds:.1f} s; compose longer songs or train on fewer frames."
             )
-        real = self.config.real_weight if real_weight is None else real_weight
-        self._odds = [_odds(self.songs, stem, real) for stem in STEMS]
-        self._song_odds = _odds(self.songs, None, real)
+        self._odds = [_odds(self.songs, stem, self.config.real_weight) for stem in STEMS]
+        self._song_odds = _odds(self.songs, None, self.config.real_weight)
 
     def batch(self, step: int) -> Sound:
         """Mixtures number ``step``; ``[batch, 4, 2, samples]``."""

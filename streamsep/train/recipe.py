@@ -44,7 +44,6 @@ class StageConfig:
     score_every: int = 200
     valid_songs: int = 12  # of the validation pool, the first ones
     lookahead_odds: tuple[float, float, float, float] = (0.2, 0.4, 0.2, 0.2)
-    real_weight: float = 0.3  # chance that a song or stem is a recorded one
     precision: str = "auto"  # of matrix products: float32, bfloat16, or what the hardware multiplies faster
     compile: bool = False  # the trunk by torch.compile: a minute at the start, shorter steps; guide and lm
     mixing: MixingConfig = MixingConfig()

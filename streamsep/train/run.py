@@ -104,9 +104,7 @@ def source(options: TrainOptions, data: MixingDataset, device: torch.device) -> 
 def mixtures(options: TrainOptions, config: StageConfig) -> MixingDataset:
     """The mixtures of a run; over the last steps mostly whole songs."""
     settle = round(config.steps * (1 - config.settled))
-    return MixingDataset(
-        options.pools, config.frames, config.batch, config.seed, config.real_weight, config.mixing, settle=settle
-    )
+    return MixingDataset(options.pools, config.frames, config.batch, config.seed, config.mixing, settle)
 
 
 def paper_codec(recipe: Recipe, options: TrainOptions) -> Codec:

@@ -88,8 +88,7 @@ def test_stems_that_are_mixed_anew_sound(pool: Path) -> None:
 
 @pytest.mark.parametrize("weight, low, high", [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.3, 0.15, 0.45)])
 def test_recorded_songs_come_as_often_as_asked(pool: Path, weight: float, low: float, high: float) -> None:
-    config = MixingConfig(augment=False)
-    dataset = MixingDataset([pool], 5, 16, seed=0, real_weight=weight, config=config)
+    dataset = MixingDataset([pool], 5, 16, seed=0, config=MixingConfig(augment=False, real_weight=weight))
     batch = np.concatenate([dataset.batch(step) for step in range(8)])
     recorded = np.abs(batch[:, 2]).max((1, 2)) > 0.22
     assert low <= float(recorded.mean()) <= high
