@@ -42,7 +42,7 @@ class Voice:
 
     def __init__(self, spec: Spec, now: float) -> None:
         self.spec = spec
-        self.lookahead = self._next_lookahead = spec.lookahead
+        self.lookahead = spec.lookahead
         self.renew = False
         self.late = self.fallbacks = 0
         self._desk = spec.desk
@@ -52,7 +52,7 @@ class Voice:
         self._events: list[Event] = []
         self._received = self._fed = self._out = spec.start
         self._turns: deque[_Turn] = deque()
-        self._song_ends = False  # whether the lane ends because of that, and not of a turn
+        self._after_song: int | None = None  # lookahead of the next song, once the lane ends because this one is over
         self._overlap = Fifo(spec.channels)  # what both lanes of a turn hear
         self._held: Sound | None = None  # the old lane's samples past a turn's position
         self._fading: Sound | None = None  # the same once the new lane has begun: its first samples fade in over them
@@ -169,14 +169,14 @@ class Voice:
         return rest if rest.shape[1] else None
 
     def _end_song(self) -> None:
+        self._after_song = self.lookahead
         if self._turns:  # the song is over before they are: the last holds from the next song on
-            self._next_lookahead = self._turns[-1].lookahead
+            self._after_song = self._turns[-1].lookahead
             self._turns.clear()
             self._overlap.clear()
             held, self._held = self._held, None
             if held is not None:
                 self._tell(held)
-        self._song_ends = True
         self._lane.end()
         if not self._lane.due():
             self._finish()
@@ -184,16 +184,14 @@ class Voice:
     def _finish(self) -> None:
         """The lane has given all: a new one for the next song, or for the sound after a turn."""
         self.renew = True
-        if self._song_ends:
-            self._song_ends = False
-            self.lookahead = self._next_lookahead
+        if self._after_song is not None:
+            self.lookahead, self._after_song = self._after_song, None
             self._lane, self._origin = self._new_lane(), self._fed
             self._answer()
             self._events.append(Flushed(self._out))
             return
         turn = self._turns.popleft()
-        self.lookahead = self._next_lookahead = turn.lookahead
-        self._origin = turn.position
+        self.lookahead, self._origin = turn.lookahead, turn.position
         self._lane = self._new_lane()
         self._lane.push(self._overlap.pop(len(self._overlap)))
         self._fading, self._held = self._held, None

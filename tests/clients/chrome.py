@@ -78,6 +78,11 @@ class Page:
             self.tab.wait_for_timeout(50)
         return value
 
+    def size(self, width: int, height: int) -> None:
+        """A screen of this size; a narrow one is a phone's, to which the page must say that it knows them."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.tab.context.new_cdp_session(self.tab).send("Emulation.setDeviceMetricsOverride", metrics)
+
     def heard(self) -> np.ndarray:
         """What the page has played since the last call: left, [samples]."""
         return np.frombuffer(base64.b64decode(self.evaluate(_TAKE)), np.float32)

@@ -121,7 +121,7 @@ def test_it_can_be_used_with_the_keyboard_alone(page: chrome.Page) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (320, 640)])
 def test_it_fits_a_screen(page: chrome.Page, width: int, height: int) -> None:
-    page.tab.set_viewport_size({"width": width, "height": height})
+    page.size(width, height)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert (
         page.evaluate("Math.min(...[...document.querySelectorAll('.buttons button')].map(b => b.offsetHeight))") >= 30
