@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streamsep.audio.interrupts import held_interrupts
 from streamsep.audio.pcm import encode
 from streamsep.audio.sink import FileSink, reason
+from streamsep.choices import check_choice
 from streamsep.errors import OptionError, OutputError
 
 FORMATS: tuple[str, ...] = ("wav", "flac", "mp3", "ogg")
@@ -28,12 +29,11 @@ _RF64_AUTO_DOWNGRADE = 0x1210  # SFC_RF64_AUTO_DOWNGRADE of sndfile.h
 
 def check_format(format: str, bits: str | None, rate: int, channels: int) -> None:
     """Raise OptionError when ``format`` cannot hold such sound."""
-    if format not in FORMATS:
-        raise OptionError(f"unknown format '{format}'; choose one of {', '.join(FORMATS)}.")
+    check_choice("format", format, FORMATS)
     if format not in LOSSLESS and bits is not None:
         raise OptionError(f"{format} has no bit depth; leave --bits out, or write wav or flac.")
-    if bits is not None and bits not in BITS:
-        raise OptionError(f"unknown bit depth '{bits}'; choose one of {', '.join(BITS)}.")
+    if bits is not None:
+        check_choice("bit depth", bits, BITS)
     if format == "flac" and bits == "f32":
         raise OptionError("flac holds integers only; choose --bits 16 or 24, or write wav.")
     if format == "mp3" and (channels > 2 or rate not in MP3_RATES):

@@ -20,6 +20,7 @@ import soundfile  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from streamsep.audio.resample import resample
+from streamsep.choices import check_choice
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.errors import AudioError, OptionError
 
@@ -83,8 +84,7 @@ class Bank:
 
         Whole songs belong to ``train`` alone.
         """
-        if name not in SPLITS:
-            raise OptionError(f"unknown split '{name}'; choose one of {', '.join(SPLITS)}.")
+        check_choice("split", name, SPLITS)
         held_out = name != "train"
         chosen = [clip for clip in self.clips if is_held_out(clip.key) == held_out]
         return Bank(chosen, {} if held_out else self.songs, self._room)

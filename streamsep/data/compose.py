@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from streamsep.choices import check_choice
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.data.accompaniment import other_part
 from streamsep.data.arrange import Plan, make_plan
@@ -45,8 +46,7 @@ def compose_song(seed: int, seconds: float, bank: Bank | None = None, split: str
         raise OptionError(f"a song of {seconds:g} s is outside {MIN_SECONDS:g} to {MAX_SECONDS:g} s.")
     if seed < 0:
         raise OptionError(f"seed {seed} is negative; give 0 or more.")
-    if split not in _SALT:
-        raise OptionError(f"unknown split '{split}'; choose one of {', '.join(_SALT)}.")
+    check_choice("split", split, _SALT)
     samples = round(seconds * SAMPLE_RATE)
     plan = make_plan(_rng(seed, split, "plan"), samples / SAMPLE_RATE)
     made: dict[str, Any] = {}

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from streamsep.choices import check_choice
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.data.bank import SPLITS, Bank
 from streamsep.data.compose import MAX_SECONDS, MIN_SECONDS, active_fractions, compose_song
@@ -92,10 +93,8 @@ def check_options(songs: int, seconds: float, seed: int, split: str, workers: in
         raise OptionError(f"--seed {seed} is negative; give 0 or more.")
     if workers < 1:
         raise OptionError(f"--workers {workers} makes nothing; give 1 or more.")
-    if split not in SPLITS:
-        raise OptionError(f"unknown split '{split}'; choose one of {', '.join(SPLITS)}.")
-    if format not in POOL_FORMATS:
-        raise OptionError(f"unknown format '{format}'; choose one of {', '.join(POOL_FORMATS)}.")
+    check_choice("split", split, SPLITS)
+    check_choice("format", format, POOL_FORMATS)
 
 
 def _exists(job: Job, with_bank: bool) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.audio.resample import resample
+from streamsep.choices import check_choice
 from streamsep.config import SAMPLE_RATE
 from streamsep.errors import OptionError
 
@@ -24,8 +25,7 @@ _VAD_RATE = 16_000
 
 def choose_gate(name: str) -> str:
     """``auto`` is ``silero`` where that is installed, else ``energy``. Raises OptionError for one that is not here."""
-    if name not in GATES:
-        raise OptionError(f"unknown gate '{name}'; choose one of {', '.join(GATES)}.")
+    check_choice("gate", name, GATES)
     installed = importlib.util.find_spec("silero_vad") is not None
     if name == "silero" and not installed:
         raise OptionError("Silero VAD is not installed; pip install silero-vad, or use --gate energy.")

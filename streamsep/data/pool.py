@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.audio.writer import AudioWriter
+from streamsep.choices import check_choice
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.errors import AudioError, OptionError, OutputError
 
@@ -58,8 +59,7 @@ def write_song(out: Path, name: str, stems: Sound, meta: dict[str, Any], format:
 
     Raises OutputError, and leaves nothing half-written, when the folder or the disk does not take it.
     """
-    if format not in POOL_FORMATS:
-        raise OptionError(f"unknown format '{format}'; choose one of {', '.join(POOL_FORMATS)}.")
+    check_choice("format", format, POOL_FORMATS)
     folder, part = out / name, out / f".{name}.{os.getpid()}.part"
     try:
         part.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.audio.files import AUDIO_SUFFIXES
+from streamsep.choices import check_choice
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.data.dataset import PIECE_SECONDS, describe_real
 from streamsep.data.gate import BLOCK, apply_gate, choose_gate, vocal_activity
@@ -41,8 +42,7 @@ class PseudoOptions:
         choose_gate(self.gate)
         if not -120 <= self.max_residual < 0:
             raise OptionError(f"--max-residual {self.max_residual:g} is outside -120 to 0 dB.")
-        if self.format not in POOL_FORMATS:
-            raise OptionError(f"unknown format '{self.format}'; choose one of {', '.join(POOL_FORMATS)}.")
+        check_choice("format", self.format, POOL_FORMATS)
 
 
 @dataclass

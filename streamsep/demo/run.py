@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 
 import streamsep
-from streamsep.config import FRAME, LOOKAHEADS, SAMPLE_RATE, STEMS
+from streamsep.choices import check_lookahead
+from streamsep.config import FRAME, SAMPLE_RATE, STEMS
 from streamsep.demo.display import Display
 from streamsep.demo.folder import check_folder, write_folder
 from streamsep.demo.picture import draw
@@ -40,9 +41,7 @@ class DemoOptions:
             raise OptionError(f"--seconds {self.seconds:g} is outside {MIN_SECONDS:g} to {MAX_SECONDS:g}.")
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed} is negative; give 0 or more.")
-        if self.lookahead not in LOOKAHEADS:
-            known = ", ".join(str(k) for k in LOOKAHEADS)
-            raise OptionError(f"unknown lookahead {self.lookahead}; choose one of {known} (frames of 40 ms).")
+        check_lookahead(self.lookahead)
 
 
 def run_demo(options: DemoOptions, console: Console) -> dict[str, Any]:

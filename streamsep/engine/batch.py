@@ -17,16 +17,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streamsep.choices import FUSED, MASK
 from streamsep.config import ENVELOPES, FRAME, PREDICTIVE_HOP, STEMS
+from streamsep.engine.clock import in_hops
 from streamsep.engine.frame import FrameGraphs, FrameOutput, FrameStep, Mode
 from streamsep.engine.levels import Level
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Parked
 from streamsep.engine.parts import Parts
-from streamsep.engine.runner import MASK
 from streamsep.engine.slots import Slots
 from streamsep.lm.pages import Pages, ring_pages
-from streamsep.model.net import FUSED, Net
+from streamsep.model.net import Net
 from streamsep.render.predictive import HOPS, hop_masks
 
 Sound = NDArray[np.float32]
@@ -140,7 +141,7 @@ class Batch:
                 self._graphs.nudge()
 
     def _predicts(self, slot: int) -> bool:
-        return self._taken[slot].lookahead < 0 and self.render == MASK
+        return in_hops(self._taken[slot].lookahead, self.render)
 
     def _groups(self, slots: Collection[int]) -> list[list[int]]:
         """Which slots step together."""

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamsep.audio.resample import ResampleStream
+from streamsep.choices import MASK
 from streamsep.config import FRAME, HOP, PREDICTIVE_HOP, SAMPLE_RATE
+
+
+def in_hops(lookahead: int, render: str) -> bool:
+    """Whether ticks are hops of 10 ms: of masks that were predicted, for which no sample waits until its frame ends."""
+    return lookahead < 0 and render == MASK
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,9 @@ class Clock:
     lag: int
 
     @staticmethod
-    def make(rate: int, lookahead: int, predictive: bool) -> Clock:
-        """``predictive``: lookahead -1 rendered in hops; else a frame is rendered at a time, half a window behind."""
-        if predictive:
+    def make(rate: int, lookahead: int, render: str) -> Clock:
+        """Of a stream in hops, or of one that renders a frame at a time, half a window behind."""
+        if in_hops(lookahead, render):
             return Clock(rate, PREDICTIVE_HOP, PREDICTIVE_HOP)
         return Clock(rate, FRAME, lookahead * FRAME + HOP)
 

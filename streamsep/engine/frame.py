@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from streamsep.choices import CODEC, GUIDE
 from streamsep.condition.features import mid_side
 from streamsep.config import FRAME
 from streamsep.engine.levels import Level
 from streamsep.engine.parts import Parts
-from streamsep.engine.runner import CODEC, Settings, decoding_of
+from streamsep.engine.runner import Settings, decoding_of
 from streamsep.engine.slots import Slots
 from streamsep.lm import Decoding
-from streamsep.model.net import GUIDE, NetOutput
+from streamsep.model.net import NetOutput
 from streamsep.streaming import State
 from streamsep.streaming.graph import Static
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from streamsep.audio.framer import Fifo
 from streamsep.audio.resample import ResampleStream
 from streamsep.audio.sanitize import ABSURD
+from streamsep.choices import MASK
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.engine.clock import Clock
-from streamsep.engine.runner import MASK, Settings
+from streamsep.engine.runner import Settings
 from streamsep.errors import AudioError
 
 Sound = NDArray[np.float32]
@@ -33,7 +34,7 @@ class Lane:
     def __init__(self, settings: Settings, rate: int, channels: int, align: bool = True) -> None:
         self.rate, self.channels = rate, channels
         self._align = align
-        self._clock = Clock.make(rate, settings.lookahead, settings.lookahead < 0 and settings.render == MASK)
+        self._clock = Clock.make(rate, settings.lookahead, settings.render)
         self.latency, self.unit = self._clock.latency(), self._clock.unit
         self.width = len(settings.decodes) * len(STEMS) * channels
         self._into = ResampleStream(rate, SAMPLE_RATE, channels)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from streamsep.choices import MASK
 from streamsep.engine.parts import Parts
-from streamsep.engine.runner import MASK
 from streamsep.errors import CapacityError
 from streamsep.lm.pages import Pages, page_bytes, ring_pages
 from streamsep.model.net import Net

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from streamsep.choices import CODEC
 from streamsep.codec.stft import STFT
-from streamsep.engine.runner import CODEC
 from streamsep.lm.pages import Pages
 from streamsep.model.net import Net
 from streamsep.render.codec import CodecRenderer

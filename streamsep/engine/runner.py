@@ -8,17 +8,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from streamsep.choices import CODEC, FUSED, GUIDE, MASK
 from streamsep.codec.stft import STFT
 from streamsep.condition.features import mid_side
 from streamsep.config import ENVELOPES, LOOKAHEADS, STEMS
 from streamsep.lm import LIVE, Decoding
-from streamsep.model.net import FUSED, GUIDE, Net, NetOutput
+from streamsep.model.net import Net, NetOutput
 from streamsep.render.codec import CodecRenderer
 from streamsep.render.mask import MaskRenderer
 from streamsep.render.predictive import HOPS, PredictiveRenderer, hop_masks
-
-MASK, CODEC = "mask", "codec"
-RENDERS: tuple[str, ...] = (MASK, CODEC)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from streamsep.choices import FUSED, MASK, RENDERS
 from streamsep.config import FRAME
 from streamsep.engine.batch import Batch, Sound
 from streamsep.engine.deadlines import Deadlines, Limits
@@ -23,10 +24,9 @@ from streamsep.engine.levels import Level
 from streamsep.engine.memory import Footprint
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Parked
-from streamsep.engine.runner import MASK, RENDERS
 from streamsep.errors import CapacityError, ParkedError
 from streamsep.lm.pages import Pages
-from streamsep.model.net import FUSED, Net
+from streamsep.model.net import Net
 
 
 class Source(Protocol):

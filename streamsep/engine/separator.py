@@ -5,23 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from kernels.registry import KernelError
 from streamsep.audio.files import MAX_RATE, MIN_RATE
-from streamsep.config import LOOKAHEADS, SHIPPED_MODELS, STEMS
-from streamsep.engine.runner import MASK, RENDERS, Settings
+from streamsep.choices import DECODES, FUSED, MASK, RENDERS, check_choice, check_lookahead
+from streamsep.config import SHIPPED_MODELS, STEMS
+from streamsep.engine.device import check_device
+from streamsep.engine.runner import Settings
 from streamsep.engine.stream import Stream
 from streamsep.engine.threads import use_threads
 from streamsep.engine.warm import warm_up
 from streamsep.errors import AudioError, OptionError, StreamsepError
 from streamsep.model.checkpoint import WEIGHTS, load_model
-from streamsep.model.net import DECODES, FUSED, Net
+from streamsep.model.net import Net
 
 Sound = NDArray[np.float32]
 
-DEVICES: tuple[str, ...] = ("cpu", "cuda")
 _BLOCK_SECONDS = 10
 
 
@@ -31,8 +31,8 @@ class Separator:
     stems: tuple[str, ...] = STEMS
 
     def __init__(self, net: Net, render: str = MASK, decode: str = FUSED) -> None:
-        _check("render", render, RENDERS)
-        _check("decode", decode, DECODES)
+        check_choice("render", render, RENDERS)
+        check_choice("decode", decode, DECODES)
         self.net, self.render, self.decode = net, render, decode
 
     def stream(
@@ -121,12 +121,10 @@ def load(
 
     Raises StreamsepError when one of them is unknown, missing or damaged.
     """
-    _check("render", render, RENDERS)
-    _check("decode", decode, DECODES)
-    _check("device", device, DEVICES)
+    check_choice("render", render, RENDERS)
+    check_choice("decode", decode, DECODES)
+    check_device(device)
     folder = find_model(model)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise StreamsepError("CUDA was asked for, but torch finds no CUDA device here; use the device cpu.")
     use_threads(1 if threads is None else threads)
     net = load_model(folder, device)
     try:
@@ -153,16 +151,9 @@ def find_model(model: str | Path, shipped: Path = SHIPPED_MODELS) -> Path:
     raise StreamsepError(f"unknown model '{text}'; {known}give the path of a model's folder.")
 
 
-def _check(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise OptionError(f"unknown {what} '{value}'; choose one of {', '.join(known)}.")
-
-
 def _check_stream(rate: int, channels: int, lookahead: int) -> None:
     if int(rate) != rate or not MIN_RATE <= rate <= MAX_RATE:
         raise OptionError(f"a rate of {rate} Hz is outside {MIN_RATE} to {MAX_RATE} Hz.")
     if channels not in (1, 2):
         raise OptionError(f"a stream has 1 or 2 channels, not {channels}; separate more than two in pairs.")
-    if lookahead not in LOOKAHEADS:
-        known = ", ".join(str(k) for k in LOOKAHEADS)
-        raise OptionError(f"unknown lookahead {lookahead}; choose one of {known} (frames of 40 ms).")
+    check_lookahead(lookahead)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from streamsep.choices import FUSED
 from streamsep.config import STEMS
 from streamsep.data.systems import parse_system
 from streamsep.evaluate.masks import ideal_stems
@@ -108,7 +109,6 @@ class SystemEntry:
 def load_entries(plan: Plan) -> list[Entry]:
     """Load all of it. Raises StreamsepError when a model, a device or a system is unknown or missing."""
     from streamsep.evaluate.estimator import ModelEstimator
-    from streamsep.model.net import FUSED
 
     entries: list[Entry] = [IdealMasks()]
     if plan.token_oracles:

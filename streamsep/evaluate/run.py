@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamsep.config import LOOKAHEADS, STEMS
+from streamsep.choices import check_lookahead
+from streamsep.config import STEMS
 from streamsep.data.systems import SeparatorError
 from streamsep.errors import OptionError
 from streamsep.evaluate.entries import Entry
@@ -43,9 +44,7 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         for lookahead in self.lookaheads:
-            if lookahead not in LOOKAHEADS:
-                known = ", ".join(str(k) for k in LOOKAHEADS)
-                raise OptionError(f"unknown lookahead {lookahead}; choose among {known} (frames of 40 ms).")
+            check_lookahead(lookahead)
         if self.seconds is not None and self.seconds < 1:
             raise OptionError(f"--seconds {self.seconds:g} is less than one window; give 1 or more.")
         if self.limit is not None and self.limit < 1:

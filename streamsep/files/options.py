@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamsep.audio.writer import BITS, FORMATS, LOSSLESS, check_format
-from streamsep.config import LOOKAHEADS, STEMS
+from streamsep.choices import DEVICES, RENDERS, check_choice, check_lookahead
+from streamsep.config import STEMS
 from streamsep.errors import OptionError
 
-RENDERS: tuple[str, ...] = ("mask", "codec")
-DEVICES: tuple[str, ...] = ("cpu", "cuda")
 STREAMING, PAPER = "streaming", "paper"
 MODES: tuple[str, ...] = (STREAMING, PAPER)
 
@@ -42,20 +41,18 @@ class SeparateOptions:
             raise OptionError(f"no stem is named; choose among {', '.join(STEMS)}.")
         if self.two_stems and self.stems != STEMS:
             raise OptionError("--stems and --two-stems exclude each other; leave one out.")
-        _check_choice("format", self.format, FORMATS)
+        check_choice("format", self.format, FORMATS)
         if self.bits is not None:
-            _check_choice("bit depth", self.bits, BITS)
+            check_choice("bit depth", self.bits, BITS)
         check_format(self.format, self.depth, 44_100, 2)
-        _check_choice("render", self.render, RENDERS)
-        _check_choice("device", self.device, DEVICES)
-        _check_choice("mode", self.mode, MODES)
+        check_choice("render", self.render, RENDERS)
+        check_choice("device", self.device, DEVICES)
+        check_choice("mode", self.mode, MODES)
         if self.mode == PAPER and self.lookahead:
             raise OptionError(
                 "--lookahead is for the streaming mode, the mode paper hears whole segments; leave it out."
             )
-        if self.lookahead not in LOOKAHEADS:
-            known = ", ".join(str(k) for k in LOOKAHEADS)
-            raise OptionError(f"unknown lookahead {self.lookahead}; choose one of {known} (frames of 40 ms).")
+        check_lookahead(self.lookahead)
         if self.threads is not None and self.threads < 1:
             raise OptionError(f"--threads {self.threads} leaves nobody to work; give 1 or more.")
 
@@ -82,8 +79,3 @@ def parse_stems(text: str | None) -> tuple[str, ...]:
     named = [name.strip().lower() for name in text.split(",") if name.strip()]
     known = tuple(stem for stem in STEMS if stem in named)
     return known + tuple(name for name in named if name not in STEMS)
-
-
-def _check_choice(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise OptionError(f"unknown {what} '{value}'; choose one of {', '.join(known)}.")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from streamsep.config import LOOKAHEADS
+from streamsep.choices import check_lookahead
 from streamsep.errors import OptionError
 
 
@@ -175,9 +175,7 @@ def live(
         "midi": midi,
         "midi_cc": midi_cc or [],
     }
-    if lookahead not in LOOKAHEADS:
-        known = ", ".join(str(k) for k in LOOKAHEADS)
-        raise OptionError(f"unknown lookahead {lookahead}; choose one of {known} (frames of 40 ms).")
+    check_lookahead(lookahead)
     if threads < 1:
         raise OptionError(f"--threads {threads} leaves nobody to work; give 1 or more.")
     changes = [parse_gain(text) for text in gain or []]

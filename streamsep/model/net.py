@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from kernels.registry import resolve
+from streamsep.choices import FUSED, GUIDE
 from streamsep.codec.model import Codec
 from streamsep.condition.encoder import MAX_LOOKAHEAD, ConditionPool, lookahead_frames
 from streamsep.condition.guide import log_masks
@@ -29,9 +30,7 @@ from streamsep.model.trunk import Trunk, TrunkOutput
 from streamsep.streaming import State, StreamModule
 
 _log = logging.getLogger(__name__)
-GUIDE, FUSED = "guide", "fused"
 DRY = "dry"  # of ``Net.skip``: everything to `other`
-DECODES: tuple[str, ...] = ("hard", "soft", GUIDE, FUSED)
 
 
 @dataclass(frozen=True)

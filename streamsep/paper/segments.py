@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streamsep.choices import CODEC, MASK
 from streamsep.codec.stft import ISTFT, STFT
 from streamsep.condition.features import mid_side
 from streamsep.config import FRAME, HOP, STEMS, SUBFRAMES
@@ -26,7 +27,6 @@ from streamsep.render.mask import to_bins
 
 Sound = NDArray[np.float32]
 
-MASK, CODEC = "mask", "codec"
 WIDTH = 2 * len(STEMS)  # channels that come out: stem by stem, left and right
 _ABREAST = 8  # segments written side by side
 

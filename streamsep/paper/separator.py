@@ -9,23 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streamsep.audio.blocks import to_stereo
 from streamsep.audio.files import MAX_RATE, MIN_RATE
 from streamsep.audio.framer import Fifo
 from streamsep.audio.resample import ResampleStream
+from streamsep.choices import MASK, RENDERS, check_choice
 from streamsep.config import SAMPLE_RATE, STEMS
+from streamsep.engine.device import check_device
 from streamsep.engine.threads import use_threads
-from streamsep.errors import AudioError, OptionError, StreamsepError
+from streamsep.errors import AudioError, OptionError
 from streamsep.paper.checkpoint import load_paper
 from streamsep.paper.net import PaperNet
-from streamsep.paper.segments import CODEC, MASK, WIDTH, SegmentSeparator, SegmentStream
+from streamsep.paper.segments import WIDTH, SegmentSeparator, SegmentStream
 
 Sound = NDArray[np.float32]
 
-RENDERS: tuple[str, ...] = (MASK, CODEC)
 _OTHER = STEMS.index("other")
 
 
@@ -35,8 +35,7 @@ class PaperSeparator:
     stems: tuple[str, ...] = STEMS
 
     def __init__(self, net: PaperNet, render: str = MASK) -> None:
-        if render not in RENDERS:
-            raise OptionError(f"unknown render '{render}'; choose one of {', '.join(RENDERS)}.")
+        check_choice("render", render, RENDERS)
         SegmentSeparator(net, render)  # says now what does not go together
         self.net, self.render = net, render
 
@@ -120,10 +119,7 @@ def load(
 
     Raises StreamsepError when the model has none, and for an unknown device or render.
     """
-    if device not in ("cpu", "cuda"):
-        raise OptionError(f"unknown device '{device}'; choose one of cpu, cuda.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise StreamsepError("CUDA was asked for, but torch finds no CUDA device here; use the device cpu.")
+    check_device(device)
     if threads is not None:
         use_threads(threads)
     return PaperSeparator(load_paper(model, device), render)

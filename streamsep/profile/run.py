@@ -16,10 +16,10 @@ import streamsep
 from streamsep.audio.blocks import to_stereo
 from streamsep.audio.files import MAX_RATE, MIN_RATE, open_audio
 from streamsep.audio.resample import resample
-from streamsep.config import FRAME, LOOKAHEADS, SAMPLE_RATE, STEMS
+from streamsep.choices import CODEC, MASK, RENDERS, check_choice, check_lookahead
+from streamsep.config import FRAME, SAMPLE_RATE, STEMS
 from streamsep.data.compose import compose_song
 from streamsep.doctor.environment import environment
-from streamsep.engine.runner import CODEC, MASK, RENDERS
 from streamsep.errors import OptionError
 from streamsep.evaluate.timing import FRAME_MS
 from streamsep.lm.order import schedule
@@ -57,11 +57,8 @@ class ProfileOptions:
         """Raise OptionError for the first value that makes no sense."""
         if self.frames < MIN_FRAMES:
             raise OptionError(f"--frames {self.frames} says nothing; give {MIN_FRAMES} or more.")
-        if self.render not in RENDERS:
-            raise OptionError(f"unknown render '{self.render}'; choose one of {', '.join(RENDERS)}.")
-        if self.lookahead not in LOOKAHEADS:
-            known = ", ".join(str(k) for k in LOOKAHEADS)
-            raise OptionError(f"unknown lookahead {self.lookahead}; choose one of {known} (frames of 40 ms).")
+        check_choice("render", self.render, RENDERS)
+        check_lookahead(self.lookahead)
         if not MIN_RATE <= self.rate <= MAX_RATE:
             raise OptionError(f"--rate {self.rate} is outside {MIN_RATE} to {MAX_RATE}.")
         if self.threads < 1 or self.launches < 0:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import streamsep
+from streamsep.choices import MASK, RENDERS, check_choice, check_lookahead
 from streamsep.config import FRAME, LOOKAHEADS, SAMPLE_RATE
-from streamsep.engine.runner import MASK, RENDERS
 from streamsep.engine.separator import Separator
 from streamsep.errors import AudioError, OptionError
 from streamsep.evaluate.scores import Row, SongScorer, SongScores, total_summary
@@ -37,12 +37,9 @@ class SweepOptions:
     def __post_init__(self) -> None:
         """Raise OptionError for the first value that makes no sense."""
         for lookahead in self.lookaheads:
-            if lookahead not in LOOKAHEADS:
-                known = ", ".join(str(k) for k in LOOKAHEADS)
-                raise OptionError(f"unknown lookahead {lookahead}; choose among {known} (frames of 40 ms).")
+            check_lookahead(lookahead)
         for render in self.renders:
-            if render not in RENDERS:
-                raise OptionError(f"unknown render '{render}'; choose among {', '.join(RENDERS)}.")
+            check_choice("render", render, RENDERS)
         if self.seconds is not None and self.seconds < 1:
             raise OptionError(f"--seconds {self.seconds:g} is less than one window; give 1 or more.")
         if self.limit is not None and self.limit < 1:

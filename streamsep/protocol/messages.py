@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, get_type_hints
 
+from streamsep.choices import RENDERS
 from streamsep.config import LOOKAHEADS, STEMS
 from streamsep.protocol.checks import Blob, Check, Choice, Flag, Names, ProtocolError, Real, Table, Text, Whole
 from streamsep.protocol.opus import LONGEST, OPUS_RATE
@@ -21,7 +22,6 @@ OPUS = "opus"
 FORMATS: tuple[str, ...] = ("s16le", "f32le", OPUS)
 MIX = "mix"  # all stems, each times its gain
 OUTPUTS: tuple[str, ...] = (*STEMS, MIX)
-RENDERS: tuple[str, ...] = ("mask", "codec")
 MIN_RATE, MAX_RATE = 8_000, 192_000
 MAX_AUDIO = 1 << 20  # bytes of sound in one audio message, and of one stem in a stems message
 MAX_GAIN = 8.0

@@ -6,11 +6,10 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamsep.choices import DECODES, DEVICES, check_choice
 from streamsep.errors import OptionError
 from streamsep.protocol.messages import MAX_AUDIO
 
-DECODES: tuple[str, ...] = ("hard", "soft", "guide", "fused")
-DEVICES: tuple[str, ...] = ("cpu", "cuda")
 # Beside the package both in a clone and where pip puts it.
 PAGES = Path(__file__).resolve().parents[2] / "clients" / "browser"
 
@@ -50,9 +49,8 @@ class ServeOptions:
             raise OptionError(f"--max-sessions {self.max_sessions} is below 1; leave it out to have it measured.")
         if self.threads is not None and self.threads < 1:
             raise OptionError(f"--threads {self.threads} leaves nobody to work; give 1 or more.")
-        for what, value, known in (("device", self.device, DEVICES), ("decode", self.decode, DECODES)):
-            if value not in known:
-                raise OptionError(f"unknown {what} '{value}'; choose one of {', '.join(known)}.")
+        check_choice("device", self.device, DEVICES)
+        check_choice("decode", self.decode, DECODES)
         for name in ("idle_timeout", "resume_time", "drain_time"):
             if not 0 <= (value := getattr(self, name)) < float("inf"):
                 raise OptionError(f"--{name.replace('_', '-')} {value} is no number of seconds; give 0 or more.")

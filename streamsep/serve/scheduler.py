@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from streamsep.choices import MASK
 from streamsep.config import FRAME
 from streamsep.engine.batch import Batch
 from streamsep.engine.deadlines import Limits
 from streamsep.engine.levels import Level
-from streamsep.engine.runner import MASK
 from streamsep.engine.scheduler import Scheduler as Engine
 from streamsep.engine.separator import Separator
 from streamsep.serve.traffic import Change, Event, Failed, Round, Spec

@@ -59,7 +59,7 @@ class Session:
         self.renew_key()
         self.hello, self.rate, self.live = hello, hello.rate, hello.live
         self.format = raw_format(hello.format)
-        self.latency = Clock.make(hello.rate, hello.lookahead, hello.lookahead < 0 and hello.render == "mask").latency()
+        self.latency = Clock.make(hello.rate, hello.lookahead, hello.render).latency()
         self.window = round(WINDOW * hello.rate) + self.latency
         self.outbox = Outbox(hello.rate, hello.live)
         self.received = self.answered = self.late = self.fallbacks = 0

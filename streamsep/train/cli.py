@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streamsep.choices import check_choice
 from streamsep.errors import OptionError
 from streamsep.train.recipe import STAGES
 
@@ -67,8 +68,7 @@ def train(
       streamsep train paper --recipe paper --pool pool --valid valid --init tiny
       accelerate launch --num_processes 2 -m streamsep train guide --pool pool --valid valid    # two GPUs
     """
-    if stage not in STAGES:
-        raise OptionError(f"unknown stage '{stage}'; choose one of {', '.join(STAGES)}.")
+    check_choice("stage", stage, STAGES)
     if steps is not None and steps < 1:
         raise OptionError(f"--steps {steps} trains nothing; give 1 or more.")
     if threads is not None and threads < 1:

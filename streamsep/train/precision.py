@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from streamsep.errors import OptionError
+from streamsep.choices import check_choice
 
 PRECISIONS: tuple[str, ...] = ("auto", "float32", "bfloat16")
 
@@ -14,8 +14,7 @@ def training_dtype(precision: str, device: torch.device) -> torch.dtype:
 
     Raises OptionError for a name that is not in ``PRECISIONS``.
     """
-    if precision not in PRECISIONS:
-        raise OptionError(f"unknown precision '{precision}'; choose one of {', '.join(PRECISIONS)}.")
+    check_choice("precision", precision, PRECISIONS)
     fast = precision == "bfloat16" or (precision == "auto" and _multiplies_bfloat16(device))
     return torch.bfloat16 if fast else torch.float32
 

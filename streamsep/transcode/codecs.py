@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from streamsep.codec.hcodec2.checkpoint import is_hcodec2, load_hcodec2
 from streamsep.codec.hcodec2.teacher import open_teacher
+from streamsep.engine.device import check_device
 from streamsep.errors import OptionError, StreamsepError
 from streamsep.model.checkpoint import load_model
 from streamsep.model.store import find_model, imported_models
 from streamsep.transcode.coder import Coder
 from streamsep.transcode.pieces import PIECE_SECONDS, PieceCoder
 from streamsep.transcode.streaming import StreamingCoder
-
-DEVICES = ("cpu", "cuda")
 
 
 def open_codec(name: str, semantic: str | None = None, seconds: float = PIECE_SECONDS, device: str = "cpu") -> Coder:
@@ -24,10 +21,7 @@ def open_codec(name: str, semantic: str | None = None, seconds: float = PIECE_SE
     ``semantic`` and ``seconds`` are the teacher and the length of a piece of an H-Codec-2.0. Raises StreamsepError or
     OptionError when there is no such codec, device or teacher.
     """
-    if device not in DEVICES:
-        raise OptionError(f"unknown device '{device}'; choose one of {', '.join(DEVICES)}.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise OptionError("no CUDA device is available here; choose --device cpu.")
+    check_device(device)
     if not 1 <= seconds <= 600:
         raise OptionError(f"a piece of {seconds:g} s cannot be coded; give --piece between 1 and 600 seconds.")
     folder = find_model(name)

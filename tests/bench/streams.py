@@ -26,6 +26,7 @@ from streamsep.engine.pages import PagePool
 from streamsep.engine.parts import Parts
 from streamsep.engine.separator import Separator, load
 from streamsep.engine.slots import Slots
+from streamsep.errors import StreamsepError
 from streamsep.lm.pages import Pages, ring_pages
 from streamsep.model.net import Net
 
@@ -105,11 +106,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--ticks", type=int, default=200, help="of each number of streams (default: 200)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
-    if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("torch finds no CUDA device here; use --device cpu.")
     if options.ticks < 1 or min(options.streams, default=1) < 1:
         parser.error("--ticks and --streams must be 1 or more.")
-    separator = load(options.model, options.device)
+    try:
+        separator = load(options.model, options.device)
+    except StreamsepError as error:
+        parser.error(str(error))
     rows = [measure(separator, streams, options.ticks) for streams in options.streams]
     if options.most:
         rows += most(separator, options.ticks)

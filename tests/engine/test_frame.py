@@ -14,6 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from streamsep.choices import FUSED
 from streamsep.config import FRAME, LOOKAHEADS
 from streamsep.engine.batch import Batch
 from streamsep.engine.frame import FrameStep, Mode
@@ -23,7 +24,7 @@ from streamsep.engine.parts import Parts
 from streamsep.engine.separator import Separator
 from streamsep.engine.slots import Slots
 from streamsep.lm.pages import Pages, ring_pages
-from streamsep.model.net import FUSED, Net
+from streamsep.model.net import Net
 from streamsep.streaming.graph import Static
 from tests.engine.helpers import Player, play
 from tests.model.small import SMALL

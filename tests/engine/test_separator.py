@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import streamsep
+from streamsep.choices import DECODES
 from streamsep.config import STEMS
 from streamsep.engine.separator import Separator, find_model, load
 from streamsep.errors import AudioError, OptionError, StreamsepError
-from streamsep.model.net import DECODES
 from tests.engine.helpers import stack
 from tests.sounds import tune
 

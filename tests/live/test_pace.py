@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from streamsep.choices import MASK
 from streamsep.engine.separator import Separator
 from streamsep.live.pace import Pace
 from tests.model.small import small_net
@@ -47,7 +48,7 @@ def test_a_stream_in_a_hurry_is_the_guide_head_alone_and_then_itself_again(looka
 
 
 def test_several_ways_of_decoding_do_not_hurry() -> None:
-    from streamsep.engine.runner import MASK, Settings
+    from streamsep.engine.runner import Settings
     from streamsep.engine.stream import Stream
 
     stream = Stream(small_net(), Settings(MASK, ("fused", "guide")), 48_000, 2)

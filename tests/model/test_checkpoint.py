@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from streamsep.choices import DECODES
 from streamsep.errors import OutputError, StreamsepError
 from streamsep.model.checkpoint import CONFIG, WEIGHTS, load_model, save_model
-from streamsep.model.net import DECODES
 from tests.model.small import SMALL, small_net
 from tests.model.test_net import run, spectra
 

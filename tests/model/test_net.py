@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from streamsep.choices import DECODES
 from streamsep.condition.guide import log_masks
 from streamsep.config import BINS, ENVELOPES, LOOKAHEADS, STEMS
 from streamsep.lm import Decoding, history, targets
-from streamsep.model.net import DECODES, Net, NetOutput, delay
+from streamsep.model.net import Net, NetOutput, delay
 from streamsep.model.trunk import frame_power
 from tests.model.small import small_net
 

@@ -21,6 +21,7 @@ from streamsep.audio.files import open_audio
 from streamsep.audio.resample import resample
 from streamsep.data.compose import compose_song
 from streamsep.doctor.environment import environment
+from streamsep.engine.device import check_device
 from streamsep.errors import OptionError, StreamsepError
 from tests.bench.peers.peer import PEERS
 from tests.bench.peers.race import race
@@ -161,10 +162,7 @@ def main(
 
 
 def _head(threads: int, device: str) -> dict[str, Any]:
-    if device not in ("cpu", "cuda"):
-        raise OptionError(f"there is no device '{device}'; give cpu or cuda.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise OptionError("torch finds no CUDA device here; use --device cpu.")
+    check_device(device)
     found = environment()
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
