@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamsep.choices import FUSED, MASK
+from streamsep.choices import MASK
 from streamsep.config import ENVELOPES, FRAME, PREDICTIVE_HOP, STEMS
 from streamsep.engine.clock import in_hops
 from streamsep.engine.frame import FrameGraphs, FrameOutput, FrameStep, Mode
@@ -25,6 +25,7 @@ from streamsep.engine.levels import Level
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Parked
 from streamsep.engine.parts import Parts
+from streamsep.engine.settings import PLAIN, Settings
 from streamsep.engine.slots import Slots
 from streamsep.lm.pages import Pages, ring_pages
 from streamsep.model.net import Net
@@ -35,7 +36,7 @@ Codes = NDArray[np.int64]
 
 
 class Batch:
-    """``slots`` places for streams of one render; ``tick`` advances any of them by one tick.
+    """``slots`` places for streams that are separated alike; ``tick`` advances any of them by one tick.
 
     A place that was freed and is opened again remembers nothing of the stream before. ``pool``: where pages come from;
     when None, a pool of its own that is enough for all slots. ``graphs``: step the first slots, as many as a power of
@@ -46,21 +47,20 @@ class Batch:
         self,
         net: Net,
         slots: int,
-        render: str = MASK,
-        decode: str = FUSED,
+        settings: Settings = PLAIN,
         exact: bool = False,
         pool: PagePool | None = None,
         graphs: bool | None = None,
     ) -> None:
-        self.render, self.exact = render, exact
-        self._parts = Parts(net, render)
+        self.settings, self.exact = settings, exact
+        self._parts = Parts(net, settings)
         self._device = self._parts.device
         if pool is None:
             with torch.inference_mode():
                 pool = PagePool(Pages(net.config.lm, slots * ring_pages(net.config.lm), self._device))
-        self._slots = Slots(self._parts, slots, decode, pool)
+        self._slots = Slots(self._parts, slots, pool)
         self._taken = self._slots.taken
-        self._frame_step = FrameStep(self._parts, self._slots, decode)
+        self._frame_step = FrameStep(self._parts, self._slots)
         wanted = self._device.type == "cuda" if graphs is None else graphs
         self._graphs = FrameGraphs(self._frame_step, self._slots) if wanted else None
 
@@ -107,7 +107,8 @@ class Batch:
         return PREDICTIVE_HOP if self._predicts(slot) else FRAME
 
     def tick(self, blocks: Mapping[int, Sound], level: Level = Level.FULL) -> dict[int, Sound]:
-        """Slot → mixture [2, unit] left/right at 48 kHz; gives slot → stems [S, 2, unit].
+        """Slot → mixture [2, unit] left/right at 48 kHz; gives slot → stems [R, 2, unit], R the rows of the
+        settings.
 
         ``level``: how much is computed for all of them.
         """
@@ -141,7 +142,7 @@ class Batch:
                 self._graphs.nudge()
 
     def _predicts(self, slot: int) -> bool:
-        return in_hops(self._taken[slot].lookahead, self.render)
+        return in_hops(self._taken[slot].lookahead, self.settings.render)
 
     def _groups(self, slots: Collection[int]) -> list[list[int]]:
         """Which slots step together."""
@@ -176,13 +177,13 @@ class Batch:
                 held.masks = hop_masks(out.masks[row : row + 1])[0]
         sound = None if out.sound is None else _to_host(out.sound)
         silent = [slot for slot in group if slot not in rendering and not self._predicts(slot)]
-        found = {slot: np.zeros((len(STEMS), 2, FRAME), np.float32) for slot in silent}
+        found = {slot: np.zeros((self.settings.rows, 2, FRAME), np.float32) for slot in silent}
         return found if sound is None else found | {slot: sound[slot - first] for slot in rendering}
 
     def _renders(self, slot: int) -> bool:
         """Whether the frame that is due has a sound: not of predicted masks, nor of codes before the beginning."""
         held = self._taken[slot]
-        if self.render == MASK:
+        if self.settings.render == MASK:
             return not self._predicts(slot)
         return held.frames > max(0, held.lookahead)
 
@@ -203,7 +204,7 @@ class Batch:
     def _render_hops(self, group: list[int], blocks: dict[int, Tensor]) -> dict[int, Sound]:
         """480 samples of the slots in ``group`` under the masks predicted for them; the first frame is even."""
         first, stop = group[0], group[-1] + 1
-        masks = torch.zeros(stop - first, len(STEMS), 2, ENVELOPES, device=self._device)
+        masks = torch.zeros(stop - first, self.settings.rows, 2, ENVELOPES, device=self._device)
         for slot in group:
             kept = self._taken[slot]
             masks[slot - first] = 1 / len(STEMS) if kept.masks is None else kept.masks[len(kept.heard)]

@@ -15,7 +15,7 @@ from streamsep.condition.features import mid_side
 from streamsep.config import FRAME
 from streamsep.engine.levels import Level
 from streamsep.engine.parts import Parts
-from streamsep.engine.runner import Settings, decoding_of
+from streamsep.engine.settings import decoding_of
 from streamsep.engine.slots import Slots
 from streamsep.lm import Decoding
 from streamsep.model.net import NetOutput
@@ -36,8 +36,8 @@ class Mode:
 
 @dataclass(frozen=True)
 class FrameOutput:
-    """Of B slots: ``masks`` [B, S, 2, 2, 120] (None of the codec render), ``codes`` [B, S, q] (None without the
-    language model) and ``sound`` [B, S, 2, 1920] (None when not rendered).
+    """Of B slots: ``masks`` [B, R, 2, 2, 120], R the rows of the settings (None of the codec render), ``codes``
+    [B, S, q] (None without the language model) and ``sound`` [B, R, 2, 1920] (None when not rendered).
     """
 
     masks: Tensor | None
@@ -48,12 +48,9 @@ class FrameOutput:
 class FrameStep:
     """The frame of the slots ``first`` … ``stop - 1``."""
 
-    def __init__(self, parts: Parts, slots: Slots, decode: str) -> None:
-        self._parts, self._slots, self._decode = parts, slots, decode
-        self._decodings = {
-            seeded: decoding_of(parts.net, Settings(parts.render, (decode,), seed=0 if seeded else None))
-            for seeded in (False, True)
-        }
+    def __init__(self, parts: Parts, slots: Slots) -> None:
+        self._parts, self._slots, self._settings = parts, slots, parts.settings
+        self._decodings = {drawn: decoding_of(parts.net, parts.settings, drawn) for drawn in (False, True)}
 
     def __call__(
         self, first: int, stop: int, mode: Mode, mixture: Tensor, active: Tensor | None, rendering: Tensor | None
@@ -65,7 +62,7 @@ class FrameStep:
         spectrum = self._parts.stft.step(mid_side(mixture, 1), state.child("stft"), active)
         out = self._separate(first, stop, mode, spectrum, state.child("net"), active)
         codes = None if out.lm is None else out.lm.codes
-        masks = next(iter(out.masks.values()), None)
+        masks = self._stacked(out.masks)
         sound = self._render(out, masks, state, rendering) if mode.rendered else None
         return FrameOutput(masks, codes, sound)
 
@@ -75,18 +72,28 @@ class FrameStep:
         net, lookahead = self._parts.net, self._slots.lookahead[first:stop]
         if mode.level == Level.DRY:
             return net.skip(spectrum, lookahead, state, active)
-        codec = self._parts.render == CODEC
-        decodes = () if codec else (GUIDE if mode.level else self._decode,)
+        codec = self._settings.render == CODEC
+        decodes = () if codec else (GUIDE,) if mode.level else self._settings.decodes
         seed = self._slots.seed[first:stop] if mode.seeded else None
-        decoding = self._decoding(mode)
-        return net.step(spectrum, lookahead, state, active, decodes=decodes, decoding=decoding, seed=seed, tokens=codec)
+        decoding, tokens = self._decoding(mode), codec or self._settings.tokens
+        return net.step(
+            spectrum, lookahead, state, active, decodes=decodes, decoding=decoding, seed=seed, tokens=tokens
+        )
 
     def _decoding(self, mode: Mode) -> Decoding:
         decoding = self._decodings[mode.seeded]
         return replace(decoding, codebooks=None) if mode.level else decoding  # None: the semantic ones
 
+    def _stacked(self, masks: dict[str, Tensor]) -> Tensor | None:
+        """Those of every way of decoding, one after another; in a hurry there is one, which then stands for all."""
+        if not masks:
+            return None
+        any_ = next(iter(masks.values()))
+        found = [masks.get(name, any_) for name in self._settings.decodes]
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
+
     def _render(self, out: NetOutput, masks: Tensor | None, state: State, rendering: Tensor | None) -> Tensor:
-        if self._parts.render != CODEC:
+        if self._settings.render != CODEC:
             assert masks is not None
             return self._parts.mask.step(masks, out.spectrum, state.child("mask"), rendering)
         if out.lm is None:

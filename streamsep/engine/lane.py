@@ -19,7 +19,7 @@ from streamsep.audio.sanitize import ABSURD
 from streamsep.choices import MASK
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.engine.clock import Clock
-from streamsep.engine.runner import Settings
+from streamsep.engine.settings import Settings
 from streamsep.errors import AudioError
 
 Sound = NDArray[np.float32]
@@ -31,12 +31,12 @@ class Lane:
     ``pushed`` and ``given``: samples in and out so far; ``ticks``: how many are done.
     """
 
-    def __init__(self, settings: Settings, rate: int, channels: int, align: bool = True) -> None:
+    def __init__(self, settings: Settings, rate: int, channels: int, lookahead: int = 0, align: bool = True) -> None:
         self.rate, self.channels = rate, channels
         self._align = align
-        self._clock = Clock.make(rate, settings.lookahead, settings.render)
+        self._clock = Clock.make(rate, lookahead, settings.render)
         self.latency, self.unit = self._clock.latency(), self._clock.unit
-        self.width = len(settings.decodes) * len(STEMS) * channels
+        self.width = settings.rows * channels
         self._into = ResampleStream(rate, SAMPLE_RATE, channels)
         self._back = ResampleStream(SAMPLE_RATE, rate, self.width)
         # At other rates the way there and back loses what lies above its pass band: it goes to `other`.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from streamsep.choices import MASK
 from streamsep.engine.parts import Parts
+from streamsep.engine.settings import Settings
 from streamsep.errors import CapacityError
 from streamsep.lm.pages import Pages, page_bytes, ring_pages
 from streamsep.model.net import Net
@@ -25,7 +26,7 @@ class Footprint:
     def of(net: Net, render: str = MASK) -> Footprint:
         # Tensors of the device `meta` have sizes and no memory.
         pages = Pages(net.config.lm, 0, "meta")
-        state = Parts(net, render).init_state(1, pages, "meta")
+        state = Parts(net, Settings(render)).init_state(1, pages, "meta")
         dense = sum(tensor.nbytes for _, tensor in state.named_tensors())
         return Footprint(dense, page_bytes(net.config.lm), ring_pages(net.config.lm))
 

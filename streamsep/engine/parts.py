@@ -6,6 +6,7 @@ import torch
 
 from streamsep.choices import CODEC
 from streamsep.codec.stft import STFT
+from streamsep.engine.settings import Settings
 from streamsep.lm.pages import Pages
 from streamsep.model.net import Net
 from streamsep.render.codec import CodecRenderer
@@ -15,13 +16,13 @@ from streamsep.streaming import State
 
 
 class Parts:
-    """``net`` and what stands before and behind it for one render."""
+    """``net`` and what stands before and behind it."""
 
-    def __init__(self, net: Net, render: str) -> None:
-        self.net, self.render = net, render
+    def __init__(self, net: Net, settings: Settings) -> None:
+        self.net, self.settings = net, settings
         self.device = next(net.parameters()).device
         self.stft = STFT().to(self.device)
-        self.mask, self.hop = MaskRenderer().to(self.device), PredictiveRenderer().to(self.device)
+        self.mask, self.hop = (make(settings.rows).to(self.device) for make in (MaskRenderer, PredictiveRenderer))
         self.codec = CodecRenderer(net.codec).to(self.device)
 
     def init_state(self, slots: int, pages: Pages | None = None, device: torch.device | str | None = None) -> State:
@@ -30,7 +31,7 @@ class Parts:
         state = State(slots)
         state.nest("stft", self.stft.init_state(slots, device))
         state.nest("net", self.net.init_state(slots, device, pages))
-        if self.render == CODEC:
+        if self.settings.render == CODEC:
             state.nest("codec", self.codec.init_state(slots, device))
         else:
             state.nest("mask", self.mask.init_state(slots, device))

@@ -24,6 +24,7 @@ from streamsep.engine.levels import Level
 from streamsep.engine.memory import Footprint
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Parked
+from streamsep.engine.settings import Settings
 from streamsep.errors import CapacityError, ParkedError
 from streamsep.lm.pages import Pages
 from streamsep.model.net import Net
@@ -248,7 +249,8 @@ class Scheduler:
 
     def _batch(self, render: str) -> Batch:
         if render not in self._batches:
-            self._batches[render] = Batch(self._net, self._slots, render, self._decode, self._exact, self.pool)
+            settings = Settings(render, (self._decode,))
+            self._batches[render] = Batch(self._net, self._slots, settings, self._exact, self.pool)
         return self._batches[render]
 
     def _placed(self, render: str, take: Callable[[], int]) -> int:

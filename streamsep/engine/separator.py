@@ -12,7 +12,7 @@ from streamsep.audio.files import MAX_RATE, MIN_RATE
 from streamsep.choices import DECODES, FUSED, MASK, RENDERS, check_choice, check_lookahead
 from streamsep.config import SHIPPED_MODELS, STEMS
 from streamsep.engine.device import check_device
-from streamsep.engine.runner import Settings
+from streamsep.engine.settings import Settings
 from streamsep.engine.stream import Stream
 from streamsep.engine.threads import use_threads
 from streamsep.engine.warm import warm_up
@@ -56,9 +56,9 @@ class Separator:
 
         Raises OptionError for a value that is not among these.
         """
-        settings = Settings(self.render, (self.decode,), lookahead, seed, tokens=keep_codes)
+        settings = Settings(self.render, (self.decode,), tokens=keep_codes)
         _check_stream(rate, channels, lookahead)
-        return Stream(self.net, settings, int(rate), channels, align, keep_codes)
+        return Stream(self.net, settings, int(rate), channels, lookahead, seed, align)
 
     def separate(self, audio: Sound, rate: int, lookahead: int = 0, seed: int | None = None) -> dict[str, Sound]:
         """Separate a whole song.
@@ -66,8 +66,8 @@ class Separator:
         ``audio`` [channels, samples] float32, channels 1 or 2 → stem → [channels, samples], aligned. The same samples
         that a stream would give. Raises AudioError for another shape, OptionError for an unknown rate or lookahead.
         """
-        settings = Settings(self.render, (self.decode,), lookahead, seed)
-        return self._separate(audio, rate, settings)[self.decode]
+        settings = Settings(self.render, (self.decode,))
+        return self._separate(audio, rate, settings, lookahead, seed)[self.decode]
 
     def separate_all(
         self, audio: Sound, rate: int, lookahead: int = 0, seed: int | None = None
@@ -76,14 +76,16 @@ class Separator:
 
         Returns ``{"hard": stems, "soft": stems, "guide": stems, "fused": stems}``.
         """
-        return self._separate(audio, rate, Settings(MASK, DECODES, lookahead, seed))
+        return self._separate(audio, rate, Settings(MASK, DECODES), lookahead, seed)
 
-    def _separate(self, audio: Sound, rate: int, settings: Settings) -> dict[str, dict[str, Sound]]:
+    def _separate(
+        self, audio: Sound, rate: int, settings: Settings, lookahead: int, seed: int | None
+    ) -> dict[str, dict[str, Sound]]:
         audio = np.asarray(audio, np.float32)
         if audio.ndim != 2 or audio.shape[0] not in (1, 2):
             raise AudioError(f"audio of shape {list(audio.shape)} is not [channels, samples] with 1 or 2 channels.")
-        _check_stream(rate, audio.shape[0], settings.lookahead)
-        stream = Stream(self.net, settings, int(rate), audio.shape[0])
+        _check_stream(rate, audio.shape[0], lookahead)
+        stream = Stream(self.net, settings, int(rate), audio.shape[0], lookahead, seed)
         out = {name: {stem: np.empty_like(audio) for stem in STEMS} for name in settings.decodes}
         done = 0
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from streamsep.config import ENVELOPES, LOOKAHEADS, PREDICTIVE_HOP, STEMS
+from streamsep.config import ENVELOPES, LOOKAHEADS, PREDICTIVE_HOP
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Facts, Parked, complex_again, fingerprint
 from streamsep.engine.parts import Parts
@@ -38,11 +38,11 @@ class Held:
 
 
 class Slots:
-    """``count`` places. ``decode`` is only noted in what is saved."""
+    """``count`` places."""
 
-    def __init__(self, parts: Parts, count: int, decode: str, pool: PagePool) -> None:
+    def __init__(self, parts: Parts, count: int, pool: PagePool) -> None:
         self.count, self.taken = count, dict[int, Held]()
-        self._parts, self._decode, self._pool = parts, decode, pool
+        self._parts, self._pool = parts, pool
         with torch.inference_mode():
             self.state = parts.init_state(count, pool.pages)
             self.lookahead = torch.zeros(count, dtype=torch.int64, device=parts.device)
@@ -119,13 +119,14 @@ class Slots:
         if (heard := parked.tensors.get("heard")) is not None:
             held.heard = list(_shaped(heard, (min(len(heard), HOPS - 1), 2, PREDICTIVE_HOP)))
         if (masks := parked.tensors.get("masks")) is not None:
-            held.masks = _shaped(masks, (HOPS, len(STEMS), 2, ENVELOPES)).to(device, copy=True)
+            held.masks = _shaped(masks, (HOPS, self._parts.settings.rows, 2, ENVELOPES)).to(device, copy=True)
 
     def _owner(self, slot: int) -> Hashable:
         return self, slot
 
     def _facts(self, lookahead: int, seed: int | None, frames: int) -> Facts:
-        return Facts(self._model, self._parts.render, self._decode, lookahead, seed, frames)
+        settings = self._parts.settings
+        return Facts(self._model, settings.render, ",".join(settings.decodes), lookahead, seed, frames)
 
     @cached_property
     def _model(self) -> str:

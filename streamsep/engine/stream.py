@@ -1,4 +1,4 @@
-"""One stream: blocks of any size at any rate in, stems aligned to the sample out. The lane counts, the runner computes.
+"""One stream: blocks of any size at any rate in, stems aligned to the sample out. Its lane counts, its batch computes.
 
 Whatever the blocks, the stems are the same bits.
 """
@@ -6,14 +6,15 @@ Whatever the blocks, the stems are the same bits.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streamsep.audio.blocks import to_stereo
 from streamsep.audio.resample import output_length
 from streamsep.config import FRAME, SAMPLE_RATE, STEMS
+from streamsep.engine.batch import Batch
 from streamsep.engine.lane import Lane, Sound
-from streamsep.engine.runner import Settings, make_runner
+from streamsep.engine.levels import Level
+from streamsep.engine.settings import Settings
 from streamsep.model.net import Net
 
 Codes = NDArray[np.int64]
@@ -24,8 +25,10 @@ class Stream:
 
     Attributes:
         latency: samples at the stream's rate after which a sample's stems are there, whatever the blocks.
-        codes: with ``keep_codes``, the tokens [S, Q] of every frame from the first one that was emitted: frame 0, at
-            lookahead -1 frame 1. After ``flush`` none lies wholly past the end. Emptied by ``reset``.
+        codes: with ``tokens`` in the settings, those [S, Q] of every frame from the first one that was emitted: frame
+            0, at lookahead -1 frame 1. After ``flush`` none lies wholly past the end. Emptied by ``reset``.
+        hurried: set while frames are late: the guide head alone separates, several times as fast; of the codec render
+            the semantic tokens.
 
     Samples that are not finite, or absurdly loud, count as silence.
     """
@@ -36,15 +39,16 @@ class Stream:
         settings: Settings,
         rate: int,
         channels: int,
+        lookahead: int = 0,
+        seed: int | None = None,
         align: bool = True,
-        keep_codes: bool = False,
     ) -> None:
-        self.rate, self.channels, self.lookahead = rate, channels, settings.lookahead
-        self._device = next(net.parameters()).device
-        self._settings, self._keep_codes = settings, keep_codes
-        with torch.inference_mode():
-            self._runner = make_runner(net, settings, self._device)
-        self._lane = Lane(settings, rate, channels, align)
+        self.rate, self.channels, self.lookahead = rate, channels, lookahead
+        self.hurried = False
+        self._settings = settings
+        self._batch = Batch(net, 1, settings, graphs=False)  # a graph takes longer to record than a song to separate
+        self._slot = self._batch.open(lookahead, seed)
+        self._lane = Lane(settings, rate, channels, lookahead, align)
         self.latency = self._lane.latency
         self.codes: list[Codes] = []
         self._flushed = False
@@ -73,22 +77,10 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything heard, as if newly made."""
-        with torch.inference_mode():
-            self._runner.reset()
+        self._batch.reset(self._slot, self.lookahead)
         self._lane.reset()
         self.codes = []
         self._flushed = False
-
-    @property
-    def hurried(self) -> bool:
-        """Set while frames are late: the guide head alone separates, several times as fast (mask render)."""
-        return self._runner.hurried
-
-    @hurried.setter
-    def hurried(self, on: bool) -> None:
-        if len(self._settings.decodes) > 1:
-            raise ValueError("a stream with several ways of decoding does not hurry")
-        self._runner.hurried = on
 
     def _push(self, block: Sound) -> Sound:
         if self._flushed:
@@ -102,15 +94,14 @@ class Stream:
         return self._lane.take()
 
     def _tick(self, block: Sound) -> Sound:
-        with torch.inference_mode():
-            mixture = torch.from_numpy(to_stereo(block)).to(self._device)
-            stems = self._runner.tick(mixture)
-            if self.channels == 1:
-                stems = stems.mean(-2, keepdim=True)
-            sound = stems.flatten(0, -2).cpu().numpy()
-        if self._keep_codes and self._runner.codes is not None and self._emits_codes():
-            self.codes.append(self._runner.codes.cpu().numpy().copy())
-        return sound
+        level = Level.LIGHT if self.hurried else Level.FULL
+        stems = self._batch.tick({self._slot: to_stereo(block)}, level)[self._slot]
+        codes = self._batch.codes(self._slot) if self._settings.tokens else None
+        if codes is not None and self._emits_codes():
+            self.codes.append(codes)
+        if self.channels == 1:
+            stems = stems.mean(1, keepdims=True)
+        return stems.reshape(-1, stems.shape[-1])
 
     def _emits_codes(self) -> bool:
         """Not of frames before the beginning."""

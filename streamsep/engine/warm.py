@@ -10,7 +10,7 @@ import numpy as np
 from streamsep.config import FRAME, SAMPLE_RATE
 from streamsep.engine.batch import Batch
 from streamsep.engine.levels import Level
-from streamsep.engine.runner import Settings
+from streamsep.engine.settings import Settings
 from streamsep.engine.stream import Stream
 from streamsep.model.net import Net
 
@@ -18,8 +18,9 @@ from streamsep.model.net import Net
 def warm_up(net: Net, render: str, decode: str) -> None:
     """After this no step of ``net`` compiles anything: alone, or in a batch with masked neighbours."""
     silence = np.zeros((2, FRAME), np.float32)
-    Stream(net, Settings(render, (decode,)), SAMPLE_RATE, 2).push(silence)
-    batch = Batch(net, 3, render, decode)
+    settings = Settings(render, (decode,))
+    Stream(net, settings, SAMPLE_RATE, 2).push(silence)
+    batch = Batch(net, 3, settings)
     slots = [batch.open(0) for _ in range(3)]
     for level in Level:
         batch.tick({slots[0]: silence, slots[2]: silence}, level)

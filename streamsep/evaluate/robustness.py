@@ -134,11 +134,11 @@ class _Bench:
         return self._separator.separate(np.ascontiguousarray(mixture), SAMPLE_RATE, self._lookahead)
 
     def _soft(self, mixture: Sound, feedback: str) -> dict[str, Sound]:
-        from streamsep.engine.runner import Settings
+        from streamsep.engine.settings import Settings
         from streamsep.engine.stream import Stream
 
-        settings = Settings(decodes=("soft",), lookahead=self._lookahead, feedback=feedback)
-        stream = Stream(self._separator.net, settings, SAMPLE_RATE, 2)
+        settings = Settings(decodes=("soft",), feedback=feedback)
+        stream = Stream(self._separator.net, settings, SAMPLE_RATE, 2, self._lookahead)
         parts = stream.push(mixture), stream.flush()
         return {stem: np.concatenate([part[stem] for part in parts], 1) for stem in STEMS}
 

@@ -123,7 +123,7 @@ def _shown(songs: Sequence[SongFolder], count: int) -> tuple[str, ...]:
 def _latencies(plan: Plan) -> dict[int, float]:
     """Milliseconds by lookahead, without the time to compute: the same for every model."""
     from streamsep.engine.lane import Lane
-    from streamsep.engine.runner import Settings
+    from streamsep.engine.settings import Settings
 
-    lanes = {lookahead: Lane(Settings(lookahead=lookahead), SAMPLE_RATE, 2) for lookahead in plan.lookaheads}
+    lanes = {lookahead: Lane(Settings(), SAMPLE_RATE, 2, lookahead) for lookahead in plan.lookaheads}
     return {lookahead: round(1_000 * lane.latency / SAMPLE_RATE, 3) for lookahead, lane in lanes.items()}

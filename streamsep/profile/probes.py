@@ -35,7 +35,7 @@ STAGES: tuple[str, ...] = (
     "render",
     "copy",
 )
-_NET = "_runner._frames._net"
+_NET = "_batch._parts.net"
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,10 @@ PROBES: tuple[Probe, ...] = (
     Probe("frame", "next frame", "_lane", "next"),
     Probe("resample", "resample in", "_lane._into", "push"),
     Probe("copy", "to torch and back", "", "_tick"),
-    Probe("features", "frame of the net", "_runner._frames", "step"),
-    Probe("features", "STFT", "_runner._frames._stft", "step"),
+    Probe("copy", "batch", "_batch", "tick"),
+    Probe("copy", "gather", "_batch", "_gather"),
+    Probe("features", "frame of the net", "_batch", "_run"),
+    Probe("features", "STFT", "_batch._parts.stft", "step"),
     Probe("condition", "net", _NET, "step"),
     Probe("condition", "trunk", f"{_NET}.trunk", "step"),
     Probe("features", "level", f"{_NET}.trunk.level", "step"),
@@ -75,9 +77,9 @@ PROBES: tuple[Probe, ...] = (
     Probe("decode", "masks", _NET, "_log_masks"),
     Probe("decode", "semantic decoder", f"{_NET}.codec.semantic", "decode"),
     Probe("decode", "fuse", f"{_NET}.fuse", "forward"),
-    Probe("render", "runner", "_runner", "tick"),
-    Probe("render", "renderer", "_runner._renderer", "step"),
-    Probe("decode", "codec decoder", "_runner._renderer.codec", "decode_step"),
+    Probe("render", "sound of a frame", "_batch._frame_step", "_render"),
+    Probe("render", "sound of a hop", "_batch", "_render_hops"),
+    Probe("decode", "codec decoder", "_batch._parts.codec.codec", "decode_step"),
     Probe("copy", "stems of a tick", "_lane", "give"),
     Probe("resample", "resample back", "_lane._back", "push"),
     Probe("copy", "take", "_lane", "take"),

@@ -12,6 +12,7 @@ from torch import Tensor
 from kernels.reference.mask_render import mask_render
 from streamsep.codec.stft import ISTFT
 from streamsep.condition.bands import band_of_bin
+from streamsep.config import STEMS
 from streamsep.streaming import State, StreamModule
 
 
@@ -25,9 +26,9 @@ class MaskRenderer(StreamModule):
 
     delay = 960  # samples, of the overlap-add
 
-    def __init__(self) -> None:
+    def __init__(self, stems: int = len(STEMS)) -> None:
         super().__init__()
-        self.istft = ISTFT()
+        self.istft = ISTFT((stems, 2))
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
@@ -40,7 +41,7 @@ class MaskRenderer(StreamModule):
         """One frame.
 
         Args:
-            masks: [B, S, 2 sides, 2 subframes, 120], summing to one over S.
+            masks: [B, S, 2 sides, 2 subframes, 120]; the stems sum to the mixture when these sum to one over S.
             spectrum: [B, 2 sides, 2 subframes, 961] complex mid/side columns of the same frame.
 
         Returns:

@@ -36,8 +36,9 @@ class PredictiveRenderer(StreamModule):
 
     delay = PREDICTIVE_HOP
 
-    def __init__(self) -> None:
+    def __init__(self, stems: int = len(STEMS)) -> None:
         super().__init__()
+        self.stems = stems
         analysis, synthesis = asymmetric_windows()
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis[-_SUPPORT:].clone(), persistent=False)
@@ -48,7 +49,7 @@ class PredictiveRenderer(StreamModule):
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
         state.add("past", 2, WINDOW - PREDICTIVE_HOP, device=device)
-        state.add("tail", len(STEMS), 2, _SUPPORT - PREDICTIVE_HOP, device=device)
+        state.add("tail", self.stems, 2, _SUPPORT - PREDICTIVE_HOP, device=device)
         return state
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]

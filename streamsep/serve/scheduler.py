@@ -14,6 +14,7 @@ from streamsep.engine.deadlines import Limits
 from streamsep.engine.levels import Level
 from streamsep.engine.scheduler import Scheduler as Engine
 from streamsep.engine.separator import Separator
+from streamsep.engine.settings import Settings
 from streamsep.serve.traffic import Change, Event, Failed, Round, Spec
 from streamsep.serve.voice import PATIENCE, Voice
 
@@ -130,7 +131,7 @@ def measure(separator: Separator, slots: int, exact: bool, enough: float) -> lis
     times: list[float] = []
     count = 1
     while count <= slots:
-        batch = Batch(separator.net, count, MASK, separator.decode, exact=exact)
+        batch = Batch(separator.net, count, Settings(decodes=(separator.decode,)), exact=exact)
         taken = _taken(batch, _WARM if count == 1 else 3, _MEASURED)
         times.append(float(np.quantile(taken, 0.8)))
         if times[-1] > enough:

@@ -17,7 +17,7 @@ from streamsep.audio.blocks import from_stereo, to_stereo
 from streamsep.audio.framer import Fifo
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.engine.lane import Lane
-from streamsep.engine.runner import Settings
+from streamsep.engine.settings import Settings
 from streamsep.protocol import MIX, decode_samples, encode_samples
 from streamsep.render.mixer import Mixer
 from streamsep.serve.traffic import Change, Changed, Event, Flushed, Marked, Sounded, Spec
@@ -139,7 +139,7 @@ class Voice:
     # How sound goes in.
 
     def _new_lane(self) -> Lane:
-        return Lane(Settings(self.spec.render, lookahead=self.lookahead), self.spec.rate, self.spec.channels)
+        return Lane(Settings(self.spec.render), self.spec.rate, self.spec.channels, self.lookahead)
 
     def _feed(self) -> None:
         """Blocks into the lane, as far as it goes: a song's end and a turn are waited for."""

@@ -73,6 +73,8 @@ class State:
 
     def narrow(self, start: int, stop: int) -> State:
         """The slots ``start`` … ``stop - 1`` as a state of their own over the same memory."""
+        if (start, stop) == (0, self.slots):
+            return self
         return self._narrowed(State(stop - start), start, stop)
 
     def save(self, slot: int) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from streamsep.engine.frame import FrameGraphs, FrameStep, Mode
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parts import Parts
 from streamsep.engine.separator import Separator, load
+from streamsep.engine.settings import PLAIN
 from streamsep.engine.slots import Slots
 from streamsep.errors import StreamsepError
 from streamsep.lm.pages import Pages, ring_pages
@@ -69,12 +70,12 @@ def measure(separator: Separator, streams: int, ticks: int) -> Ticks:
 @torch.inference_mode()
 def device_ms(net: Net, streams: int) -> float:
     """Median milliseconds of the frame alone."""
-    parts = Parts(net, "mask")
+    parts = Parts(net, PLAIN)
     pool = PagePool(Pages(net.config.lm, streams * ring_pages(net.config.lm), parts.device))
-    slots = Slots(parts, streams, "fused", pool)
+    slots = Slots(parts, streams, pool)
     for _ in range(streams):
         slots.open(0, None)
-    graphs = FrameGraphs(FrameStep(parts, slots, "fused"), slots)
+    graphs = FrameGraphs(FrameStep(parts, slots), slots)
     mixture = 0.1 * torch.randn(streams, 2, FRAME, device=parts.device)
     everyone = torch.ones(streams, dtype=torch.bool, device=parts.device)
     call = partial(graphs, Mode(), mixture, everyone, everyone)

@@ -12,7 +12,6 @@ from streamsep.audio.blocks import to_stereo
 from streamsep.config import STEMS
 from streamsep.engine.batch import Batch
 from streamsep.engine.lane import Lane
-from streamsep.engine.runner import Settings
 from streamsep.engine.stream import Stream
 
 Sound = NDArray[np.float32]
@@ -39,7 +38,7 @@ class Player:
 
     def __init__(self, batch: Batch, sound: Sound, rate: int, lookahead: int, seed: int | None = None) -> None:
         self.slot = batch.open(lookahead, seed)
-        self.lane = Lane(Settings(batch.render, lookahead=lookahead), rate, sound.shape[0])
+        self.lane = Lane(batch.settings, rate, sound.shape[0], lookahead)
         self.channels = sound.shape[0]
         self.parts: list[Sound] = []
         self.lane.push(sound)

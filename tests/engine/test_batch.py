@@ -9,6 +9,7 @@ from streamsep.config import LOOKAHEADS
 from streamsep.engine.batch import Batch
 from streamsep.engine.levels import Level
 from streamsep.engine.separator import Separator
+from streamsep.engine.settings import Settings
 from streamsep.errors import CapacityError
 from tests.engine.helpers import Player, play, stack
 from tests.sounds import tune
@@ -18,7 +19,7 @@ from tests.sounds import tune
 @pytest.mark.parametrize("render", ["mask", "codec"])
 def test_a_batch_gives_what_a_stream_gives(separator: Separator, render: str, exact: bool) -> None:
     alone = Separator(separator.net, render=render)
-    batch = Batch(separator.net, 8, render, exact=exact)
+    batch = Batch(separator.net, 8, Settings(render), exact=exact)
     plans = [(48_000, 2, k) for k in LOOKAHEADS] + [(44_100, 1, 0), (44_100, 2, -1)]
     songs = [tune(0.4, rate, channels, seed) for seed, (rate, channels, _) in enumerate(plans)]
     players = [Player(batch, song, plan[0], plan[2]) for song, plan in zip(songs, plans, strict=True)]

@@ -12,6 +12,7 @@ from streamsep.config import FRAME, HOP, LOOKAHEADS
 from streamsep.engine.batch import Batch
 from streamsep.engine.levels import Level
 from streamsep.engine.separator import Separator, load
+from streamsep.engine.settings import Settings
 from tests.engine.helpers import Player, play, stack
 from tests.sounds import tune
 
@@ -31,7 +32,7 @@ def on_cpu() -> Separator:
 @pytest.mark.parametrize("render", ["mask", "codec"])
 def test_stems_are_those_of_the_cpu(model: Path, render: str) -> None:
     alone = load(model, render=render)
-    batch = Batch(load(model, device="cuda", render=render).net, 6, render)
+    batch = Batch(load(model, device="cuda", render=render).net, 6, Settings(render))
     plans = [(tune(0.5, 48_000, seed=seed), k) for seed, k in enumerate(LOOKAHEADS)]
     players = [Player(batch, song, 48_000, k) for song, k in plans]
     play(batch, players, np.random.default_rng(0))

@@ -14,7 +14,6 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from streamsep.choices import FUSED
 from streamsep.config import FRAME, LOOKAHEADS
 from streamsep.engine.batch import Batch
 from streamsep.engine.frame import FrameStep, Mode
@@ -22,6 +21,7 @@ from streamsep.engine.levels import Level
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parts import Parts
 from streamsep.engine.separator import Separator
+from streamsep.engine.settings import Settings
 from streamsep.engine.slots import Slots
 from streamsep.lm.pages import Pages, ring_pages
 from streamsep.model.net import Net
@@ -36,7 +36,7 @@ def test_static_buffers_give_the_same_stems(separator: Separator, render: str) -
     plans = [(k, seed) for k in LOOKAHEADS for seed in (None, 7)]
     results: list[list[Any]] = []
     for graphs in (False, True):
-        batch = Batch(separator.net, 10, render, graphs=graphs)
+        batch = Batch(separator.net, 10, Settings(render), graphs=graphs)
         batch.record()
         songs = [tune(0.3, 48_000, seed=i) for i in range(len(plans))]
         players = [Player(batch, song, 48_000, *plan) for song, plan in zip(songs, plans, strict=True)]
@@ -113,8 +113,8 @@ class Watch(TorchDispatchMode):
 def test_a_frame_asks_the_host_for_nothing(render: str, seeded: bool, level: Level) -> None:
     net = Net(SMALL).to("meta").eval().requires_grad_(False)
     pool = PagePool(Pages(SMALL.lm, 4 * ring_pages(SMALL.lm), "meta"))
-    parts = Parts(net, render)
-    step = FrameStep(parts, Slots(parts, 4, FUSED, pool), FUSED)
+    parts = Parts(net, Settings(render))
+    step = FrameStep(parts, Slots(parts, 4, pool))
     mixture = torch.zeros(4, 2, FRAME, device="meta")
     mask = torch.zeros(4, dtype=torch.bool, device="meta")
     with torch.inference_mode():

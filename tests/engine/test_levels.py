@@ -9,6 +9,7 @@ from streamsep.config import STEMS
 from streamsep.engine.batch import Batch
 from streamsep.engine.levels import Level
 from streamsep.engine.separator import Separator
+from streamsep.engine.settings import Settings
 from tests.engine.helpers import Player, stack
 from tests.sounds import tune
 
@@ -17,7 +18,7 @@ Sound = np.ndarray
 
 def played(separator: Separator, render: str, lookahead: int, levels: list[Level]) -> Sound:
     """Stems of a song whose ticks are computed at ``levels``, the last of them held."""
-    batch = Batch(separator.net, 1, render)
+    batch = Batch(separator.net, 1, Settings(render))
     player = Player(batch, tune(0.6, 48_000), 48_000, lookahead)
     ticks = 0
     while player.lane.due():

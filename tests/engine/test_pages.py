@@ -14,6 +14,7 @@ from streamsep.engine.memory import Footprint
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Parked
 from streamsep.engine.separator import Separator, load
+from streamsep.engine.settings import Settings
 from streamsep.errors import CapacityError, ParkedError
 from streamsep.lm.pages import NOBODY, Pages, page_rows, ring_pages
 from streamsep.model.net import Net
@@ -75,7 +76,7 @@ def test_a_full_pool_refuses_and_recovers(separator: Separator) -> None:
 
 def test_two_renders_share_a_pool(separator: Separator) -> None:
     pool = poisoned(separator.net, 2)
-    batches = [Batch(separator.net, 2, render, pool=pool) for render in ("mask", "codec")]
+    batches = [Batch(separator.net, 2, Settings(render), pool=pool) for render in ("mask", "codec")]
     for batch in batches:
         batch.open(0)
     with pytest.raises(CapacityError):
@@ -106,7 +107,7 @@ def test_poisoned_pages_are_never_read(model: Path, backend: str, lookahead: int
 def test_a_parked_stream_goes_on_with_its_bits(
     separator: Separator, tmp_path: Path, render: str, lookahead: int, seed: int | None
 ) -> None:
-    batch = Batch(separator.net, 3, render, pool=poisoned(separator.net, 2))
+    batch = Batch(separator.net, 3, Settings(render), pool=poisoned(separator.net, 2))
     song = tune(1.0, 48_000)
     player = Player(batch, song, 48_000, lookahead, seed)
     ticks = 0
@@ -138,7 +139,8 @@ def test_what_cannot_be_resumed_is_said(separator: Separator, tmp_path: Path) ->
     other = small_net()
     with torch.no_grad():
         other.trunk.encoder.position.add_(1)
-    for stranger in (Batch(separator.net, 1, "codec"), Batch(separator.net, 1, decode="soft"), Batch(other, 1)):
+    strangers = [Batch(separator.net, 1, settings) for settings in (Settings("codec"), Settings(decodes=("soft",)))]
+    for stranger in (*strangers, Batch(other, 1)):
         with pytest.raises(ParkedError, match="another model or another render"):
             stranger.load(parked)
     missing = dict(parked.tensors)

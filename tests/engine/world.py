@@ -17,6 +17,7 @@ from streamsep.engine.batch import Batch
 from streamsep.engine.memory import Footprint
 from streamsep.engine.parked import Parked
 from streamsep.engine.scheduler import Scheduler
+from streamsep.engine.settings import Settings
 from streamsep.errors import CapacityError
 from streamsep.lm.pages import NOBODY, PagedState
 from streamsep.model.net import Net
@@ -49,7 +50,7 @@ def unit_of(render: str, lookahead: int) -> int:
 @cache
 def stems_of(number: int, render: str, lookahead: int) -> list[Sound]:
     """The same song with nobody else around."""
-    batch = Batch(net(), 1, render)
+    batch = Batch(net(), 1, Settings(render))
     slot = batch.open(lookahead)
     return [batch.tick({slot: block})[slot] for block in song(number, unit_of(render, lookahead))]
 

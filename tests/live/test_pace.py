@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamsep.choices import MASK
 from streamsep.engine.separator import Separator
+from streamsep.engine.settings import Settings
+from streamsep.engine.stream import Stream
 from streamsep.live.pace import Pace
 from tests.model.small import small_net
 from tests.sounds import tune
@@ -47,10 +48,8 @@ def test_a_stream_in_a_hurry_is_the_guide_head_alone_and_then_itself_again(looka
     assert not np.array_equal(fused.push(song)["vocals"], guide.push(song)["vocals"])
 
 
-def test_several_ways_of_decoding_do_not_hurry() -> None:
-    from streamsep.engine.runner import Settings
-    from streamsep.engine.stream import Stream
-
-    stream = Stream(small_net(), Settings(MASK, ("fused", "guide")), 48_000, 2)
-    with pytest.raises(ValueError, match="does not hurry"):
-        stream.hurried = True
+def test_in_a_hurry_every_way_of_decoding_is_the_guide_head() -> None:
+    stream = Stream(small_net(), Settings(decodes=("fused", "guide")), 48_000, 2)
+    stream.hurried = True
+    fused, guide = stream.push_all(tune(1.0, 48_000)).values()
+    assert all(np.array_equal(fused[stem], guide[stem]) for stem in fused)

@@ -77,6 +77,7 @@ def test_an_error_in_the_stream_leaves_no_probe_behind(separator: Separator) -> 
 
 def _attributes(stream: object) -> dict[str, list[str]]:
     """Names in the dictionaries of a stream and of what it consists of."""
-    net = stream._runner._frames._net  # pyright: ignore[reportAttributeAccessIssue]
-    parts = (stream, stream._lane, stream._runner, net, net.lm, net.trunk, net.trunk.encoder)  # pyright: ignore[reportAttributeAccessIssue]
+    batch = stream._batch  # pyright: ignore[reportAttributeAccessIssue]
+    net = batch._parts.net
+    parts = (stream, stream._lane, batch, batch._frame_step, net, net.lm, net.trunk, net.trunk.encoder)  # pyright: ignore[reportAttributeAccessIssue]
     return {str(index): sorted(vars(part)) for index, part in enumerate(parts)}
