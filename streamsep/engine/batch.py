@@ -3,8 +3,8 @@
     slots   0  1  2  3  4  5        a step runs on the range of slots that covers all that are ready, here 1 … 4;
     ready      x     x  x           the others of the range are masked and keep their state
 
-A batch of one computes the same bits as a ``Stream``. Larger batches sum in another order, which shows below -120 dBFS;
-``exact`` steps every slot alone and so keeps the bits, at the cost of the batch.
+A ``Stream`` is a batch of one. Larger batches sum in another order, which shows below -120 dBFS; ``exact`` steps every
+slot alone and so keeps the bits of a stream, at the cost of the batch.
 """
 
 from __future__ import annotations
