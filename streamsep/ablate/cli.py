@@ -60,7 +60,9 @@ def ablate(
     from streamsep.ablate.tables import print_report
     from streamsep.train.run import TrainOptions
 
-    options = AblateOptions(TrainOptions(recipe, tuple(pool), None, out, steps, threads, init), test, seconds, limit)
+    options = AblateOptions(
+        TrainOptions(recipe, tuple(pool), None, out, steps, threads, init=init), test, seconds, limit
+    )
     found = run(options, lambda text: typer.echo(text, err=True))
     if as_json:
         typer.echo(json.dumps(found, indent=2))

@@ -129,8 +129,10 @@ def _named(path: Path, root: Path) -> tuple[str, str]:
     parts = list(path.relative_to(root).parts) or [path.resolve().name]
     for suffix in STEM_FILES:
         parts[-1] = parts[-1][: -len(suffix)] if parts[-1].lower().endswith(suffix) else parts[-1]
-    split = parts[0].lower() if len(parts) > 1 and parts[0].lower() in SPLITS else ""
-    return split, " - ".join(parts[1:] if split else parts)
+    found = next((index for index, part in enumerate(parts[:-1]) if part.lower() in SPLITS), None)
+    if found is None:
+        return "", " - ".join(parts)
+    return parts.pop(found).lower(), " - ".join(parts)
 
 
 def _existing(folder: Path, source: Source) -> tuple[int, float] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -69,6 +70,21 @@ class System:
         if not stems:
             raise SeparatorError(f"the system '{self.name}' gave none of {', '.join(STEMS)}.")
         return stems
+
+
+def system_name(text: str) -> str:
+    """What the rows of a system are called."""
+    return text.partition("=")[0].strip()
+
+
+def system_files(text: str) -> list[Path]:
+    """Files that a system's text names, such as weights or a script: what it gives depends on them, too."""
+    try:
+        words = shlex.split(text.partition("=")[2])
+    except ValueError:
+        words = []
+    paths = (Path(word) for word in dict.fromkeys([*words, text.rpartition(":")[2]]))
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def parse_system(text: str) -> System:

@@ -16,6 +16,7 @@ from typing import Any
 
 import streamsep
 from streamsep.config import SHIPPED_MODELS
+from streamsep.data.systems import system_files
 from streamsep.errors import OutputError
 from streamsep.evaluate.entries import Plan
 from streamsep.evaluate.run import EvaluateOptions, SongRecord
@@ -62,8 +63,8 @@ class ReportFolder:
     def _key(self, song: SongFolder) -> str:
         """Also of the files' sizes and times, so that a song that changed is measured anew."""
         files = list(song.files.values()) or [song.path if song.path.is_file() else song.path / "stems.npy"]
-        stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        return _digest(json.dumps([FORMAT, self._fingerprint, song.name, stats], sort_keys=True))
+        stamps = [_stamp(file) for file in files]
+        return _digest(json.dumps([FORMAT, self._fingerprint, song.name, stamps], sort_keys=True))
 
     def _write(self, path: Path, text: str) -> None:
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -81,7 +82,7 @@ def fingerprint(plan: Plan, options: EvaluateOptions, judges: list[str]) -> dict
         "version": streamsep.__version__,
         "models": [[name, _weights(name)] for name in (plan.model, *plan.baselines)],
         "device": plan.device,
-        "systems": plan.systems,
+        "systems": [[text, *map(_stamp, system_files(text))] for text in plan.systems],
         "lookaheads": plan.lookaheads,
         "token_oracles": plan.token_oracles,
         "seconds": options.seconds,
@@ -99,6 +100,12 @@ def _weights(model: str) -> str:
         except OSError:
             continue
     return ""
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    """A file of a certain size and time."""
+    found = file.stat()
+    return str(file.resolve()), found.st_size, found.st_mtime_ns
 
 
 def _digest(text: str) -> str:

@@ -61,7 +61,7 @@ class SongMeasures:
             self._active[stem] = active(level, mixture_db)
             if np.any(level > ABSENT_DBFS):
                 self._present.append(index)
-        self._bss = BssEval(song.stems[self._present]) if "bss" in families else None
+        self._bss = BssEval(song.stems[self._present]) if "bss" in families and self._present else None
         self._base = {stem: self._ratios(song.mixture, index) for index, stem in self._stems()}
 
     def __call__(self, estimate: Mapping[str, Sound]) -> Measures:

@@ -110,16 +110,20 @@ def song_summary(song: SongScores) -> dict[str, Any]:
 
 
 def total_summary(songs: Sequence[SongScores]) -> list[dict[str, Any]]:
-    """For every row: medians over all active windows of all songs, and the mean over songs of their own medians."""
+    """For every row, of the songs that have it (a separator of others may fail on some): medians over all their active
+    windows, and the mean over songs of their own medians.
+    """
     rows: list[dict[str, Any]] = []
-    for row in songs[0].sdr if songs else ():
-        each = [_medians([song], row, places=None) for song in songs]
+    for row in dict.fromkeys(row for song in songs for row in song.sdr):
+        told = [song for song in songs if row in song.sdr]
+        each = [_medians([song], row, places=None) for song in told]
         over_songs = {
             kind: _with_mean({stem: _mean(single[kind][stem] for single in each) for stem in STEMS})
             for kind in ("si_sdr", "improvement")
         }
-        absent = _leaks(songs, row)
-        rows.append({**_head(row), **_medians(songs, row), "over_songs": over_songs, "absent_db": _rounded(absent)})
+        absent = _rounded(_leaks(told, row))
+        head = {**_head(row), "songs": len(told)}
+        rows.append({**head, **_medians(told, row), "over_songs": over_songs, "absent_db": absent})
     return rows
 
 

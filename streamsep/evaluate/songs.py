@@ -138,11 +138,11 @@ def _hidden(path: Path, root: Path) -> bool:
 
 
 def _of_split(songs: list[SongFolder], root: Path, split: str | None) -> list[SongFolder]:
-    tops = {song.path.relative_to(root).parts[0].lower() for song in songs}
-    wanted = split.lower() if split else "test" if {"train", "test"} <= tops else None
+    above = {song.path: {part.lower() for part in song.path.relative_to(root).parts[:-1]} for song in songs}
+    wanted = split.lower() if split else "test" if {"train", "test"} <= set().union(*above.values()) else None
     if wanted is None:
         return songs
-    kept = [song for song in songs if song.path.relative_to(root).parts[0].lower() == wanted]
+    kept = [song for song in songs if wanted in above[song.path]]
     if not kept:
         raise OptionError(f"'{root}' has no songs below a folder '{wanted}'; leave --split out, or give another one.")
     return kept

@@ -9,8 +9,9 @@ from typing import Any
 
 import streamsep
 from streamsep.config import SAMPLE_RATE
+from streamsep.data.systems import system_name
 from streamsep.errors import OptionError
-from streamsep.evaluate.entries import Plan, plan_pieces
+from streamsep.evaluate.entries import Plan, baseline_name, plan_pieces
 from streamsep.evaluate.folder import ReportFolder, fingerprint
 from streamsep.evaluate.page import build_page
 from streamsep.evaluate.perceptual import find_judges
@@ -40,10 +41,10 @@ class Suite:
             raise OptionError(f"--workers {self.workers} measures nothing; give 1 or more.")
         if self.exhibits < 0:
             raise OptionError(f"--exhibits {self.exhibits} is negative; give 0 or more.")
-        names = [*self.plan.baselines, *self.plan.systems]
+        names = [*map(baseline_name, self.plan.baselines), *map(system_name, self.plan.systems)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise OptionError(f"'{twice}' is named twice; once is enough.")
+            raise OptionError(f"two of the rows would be called '{twice}'; give them different names.")
 
 
 def run_suite(

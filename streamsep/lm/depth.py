@@ -135,8 +135,12 @@ class DepthTransformer(nn.Module):
     def weights(self) -> DepthWeights:
         """The weights as the kernels want them: what a place is fed is its own latent, then its neighbour's.
 
-        Gathered once, and again after a weight that is copied here has changed or tensors were replaced.
+        Gathered once, and again after a weight that is copied here has changed or tensors were replaced; in training
+        every time, since a fused optimizer changes weights without counting it.
         """
+        if self.training:
+            self._weights = None
+            return self._gather()
         own, neighbour, tables = self.own, self.neighbour, self.tables.vectors
         state = (own.data_ptr(), neighbour.data_ptr(), tables.data_ptr(), _version(own), _version(neighbour))
         if self._weights is None or self._weights[0] != state:

@@ -32,7 +32,7 @@ def train(
         str | None,
         typer.Option(
             metavar="P",
-            help="Of matrix products: float32, bfloat16, or auto, what the hardware multiplies faster.",
+            help="Of matrix products (guide, lm): float32, bfloat16, or auto, what the hardware multiplies faster.",
             show_default="the recipe's",
         ),
     ] = None,

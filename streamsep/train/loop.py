@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from streamsep.errors import OptionError
 from streamsep.train.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from streamsep.train.ema import EMA
 from streamsep.train.muon import Muon, split_parameters
@@ -127,9 +129,11 @@ class Trainer:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = scale * self.config.lr * group.get("times", 1.0)
-            if norm == norm:  # a step with an undefined gradient is left out
+            if math.isfinite(norm):
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if not math.isfinite(norm):
+            self.log(f"step {self.step + 1}: the gradient is {norm}, so nothing was learnt in this step")
         if self.accelerator.num_processes > 1:
             for buffer in self.stage.module.buffers():
                 broadcast(buffer)  # code books follow what the first process saw
@@ -137,12 +141,16 @@ class Trainer:
         return {"loss": float(loss.detach()), **parts, "grad": norm, "rate": scale * self.config.lr}
 
     def _average(self, trained: list[nn.Parameter]) -> None:
-        """Gradients over all processes, in one piece: what one process has no gradient for, another may."""
+        """Gradients over all processes, in one piece: what one process has no gradient for, another may. What none has
+        one for stays without, so that no optimizer moves it.
+        """
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-        joined = self.accelerator.reduce(torch.cat([grad.flatten() for grad in grads]), "mean")
+        told = torch.tensor([float(p.grad is not None) for p in trained], device=self.device)
+        joined = self.accelerator.reduce(torch.cat([*(grad.flatten() for grad in grads), told]), "mean")
         assert isinstance(joined, Tensor)
-        for p, grad in zip(trained, joined.split([p.numel() for p in trained]), strict=True):
-            p.grad = grad.view_as(p)
+        *means, told = joined.split([*(p.numel() for p in trained), len(trained)])
+        for p, mean, any_ in zip(trained, means, told.tolist(), strict=True):
+            p.grad = mean.view_as(p) if any_ else None
 
     def _report(self, parts: dict[str, float], writer: SummaryWriter, began: float, first: int) -> None:
         spent = time.monotonic() - began
@@ -178,6 +186,9 @@ class Trainer:
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         c = self.config
         module = self.stage.module.to(self.device)
+        for part in c.rates:
+            if not any(name.startswith(f"{part}.") for name, _ in module.named_parameters()):
+                raise OptionError(f"no part of the net is called '{part}', as the recipe's rates say; leave it out.")
         matrices, others = (
             split_parameters(module) if c.muon else ([], [p for p in module.parameters() if p.requires_grad])
         )
@@ -202,9 +213,14 @@ class Trainer:
         }
 
     def _resume(self, state: dict[str, Any]) -> None:
+        try:
+            self.stage.module.load_state_dict(state["module"])
+            self.ema.load_state_dict(state["ema"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise OptionError(
+                f"'{self.folder / LAST}' is of another recipe; give another --out, or delete it to begin anew."
+            ) from error
         self.step, self.best, self.losses = state["step"], state["best"], state["losses"]
-        self.stage.module.load_state_dict(state["module"])
-        self.ema.load_state_dict(state["ema"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
         self.log(f"going on from step {self.step}, best score {self.best:.3f}")

@@ -13,7 +13,14 @@ from streamsep.errors import OptionError
 from streamsep.paper.config import PaperConfig, PaperModelConfig
 
 RECIPES = Path(__file__).with_name("recipes")
-STAGES: tuple[str, ...] = ("guide", "codec", "lm", "paper")
+# Every stage, and what is known to it alone.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "guide": ("share", "colour_db"),
+    "codec": ("semantic_share",),
+    "lm": ("share", "mask", "joint", "drop", "span", "acoustic_share", "own"),
+    "paper": ("replace", "drop", "drop_stem", "mask"),
+}
+STAGES: tuple[str, ...] = tuple(OPTIONS)
 T = TypeVar("T")
 
 
@@ -91,7 +98,7 @@ def load_recipe(name: str) -> Recipe:
                 condition=_fill(ConditionConfig, model.get("condition", {})),
                 lm=_fill(LMConfig, model.get("lm", {})),
             ),
-            {stage: _stage(raw.get(stage, {})) for stage in STAGES},
+            {stage: _stage(stage, raw.get(stage, {})) for stage in STAGES},
             _fill(PaperConfig, model.get("paper", {})),
             tuple(map(str, raw.get("export", {}).get("int8", ()))),
         )
@@ -99,8 +106,11 @@ def load_recipe(name: str) -> Recipe:
         raise OptionError(f"the recipe '{path}' cannot be read: {error}.") from error
 
 
-def _stage(raw: dict[str, Any]) -> StageConfig:
+def _stage(stage: str, raw: dict[str, Any]) -> StageConfig:
     config = _fill(StageConfig, {name: value for name, value in raw.items() if name != "mixing"})
+    for name in config.options:
+        if name not in OPTIONS[stage]:
+            raise ValueError(f"the stage {stage} has no option '{name}'; it has {', '.join(OPTIONS[stage])}")
     return replace(config, mixing=_fill(MixingConfig, raw.get("mixing", {})))
 
 

@@ -36,10 +36,12 @@ class RoundtripFiles:
     def path(self, suffix: str) -> Path | None:
         return None if self.folder is None else self.folder / f"{self.stem}{suffix}"
 
-    def refuse_existing(self) -> None:
-        """Raise OutputError before the work is done, not after."""
+    def refuse_existing(self, sound: Path) -> None:
+        """Raise OutputError before the work is done, not after: for what is there already, and for ``sound`` itself."""
         for suffix in (".npz", ".png", ".wav"):
             path = self.path(suffix)
+            if path is not None and path.resolve() == sound.resolve():
+                raise OutputError(f"'{path}' would overwrite the sound itself; choose another folder.")
             if path is not None and path.exists() and not self.overwrite:
                 raise OutputError(f"'{path}' exists already; choose another folder or allow --overwrite.")
 
@@ -79,7 +81,7 @@ def roundtrip_file(
     sound: Path, coder: Coder, codebooks: int | None, files: RoundtripFiles, step: Step
 ) -> dict[str, Any]:
     """Encode and decode in one pass; what is left of the sound, as plain values."""
-    files.refuse_existing()
+    files.refuse_existing(sound)
     begin = time.perf_counter()
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(open_audio(sound))

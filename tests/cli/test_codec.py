@@ -66,6 +66,9 @@ def test_roundtrip_is_encode_and_decode_with_scores_and_a_picture(run: Run, make
     np.testing.assert_array_equal(read_audio(tmp_path / "t.wav")[0], read_audio(tmp_path / "out" / files[2])[0])
     again = run("codec", "roundtrip", song, "-o", tmp_path / "out")
     assert again.code == 2 and "exists already" in again.err
+    before = song.read_bytes()
+    itself = run("codec", "roundtrip", song, "-o", tmp_path, "--overwrite")
+    assert itself.code == 2 and "would overwrite the sound itself" in itself.err and song.read_bytes() == before
 
 
 def test_a_roundtrip_without_a_folder_writes_nothing(run: Run, make_song: Song, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_robustness_gives_figures(run: Run, tmp_path: Path) -> None:
         (["--system", "nothing"], "unknown system 'nothing'"),
         (["--workers", 0], "--workers 0"),
         (["--exhibits", -1], "--exhibits -1"),
-        (["--baseline", "a", "--baseline", "a"], "named twice"),
+        (["--baseline", "x/a", "--baseline", "y/a"], "two of the rows would be called 'baseline a'"),
         (["--nisqa", "none.tar", "--metrics", "perceptual"], "not the file nisqa.tar"),
         (["--split", "valid"], "below a folder 'valid'"),
         (["--model", "none", "--workers", 1], "unknown model 'none'"),

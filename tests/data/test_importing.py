@@ -44,6 +44,13 @@ def test_musdb_layout_keeps_train_and_test_apart(tmp_path: Path) -> None:
     assert [hertz(train.stems[i, 0]) for i in range(4)] == pytest.approx([200, 400, 600, 800], abs=1)
 
 
+def test_a_folder_above_does_not_hide_what_is_train_and_what_is_test(tmp_path: Path) -> None:
+    write(tmp_path / "all" / "musdb" / "test" / "B - Two" / "bass.wav", 200)
+    assert import_dataset(tmp_path / "all", tmp_path / "pool").songs == 1
+    (test,) = open_pool([tmp_path / "pool" / "test"])
+    assert test.meta["split"] == "test" and test.name == "musdb - B - Two_000"
+
+
 def test_plain_folders_of_any_rate_length_and_format(tmp_path: Path) -> None:
     write(tmp_path / "songs" / "x" / "Vocals.flac", 300, seconds=1.5, rate=32_000, channels=1)
     write(tmp_path / "songs" / "x" / "bass.ogg", 80, seconds=3.0)

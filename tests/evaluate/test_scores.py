@@ -64,6 +64,21 @@ def test_an_absent_stem_is_measured_by_its_level() -> None:
     assert "drums" not in row["absent_db"]
 
 
+def test_a_row_that_some_songs_lack_is_summed_over_the_others() -> None:
+    songs = []
+    for seed in range(3):
+        made = song({"vocals": 0.1, "bass": 0.1}, seed=seed)
+        scorer = SongScorer(made)
+        scorer.add(Row("soft", 0), named(made.stems))
+        if seed:
+            scorer.add(Row("other"), named(made.stems + np.float32(0.5) * (made.mixture - made.stems)))
+        songs.append(scorer.scores)
+    total = {row["estimate"]: row for row in total_summary(songs)}
+    assert list(total) == ["mixture", "soft", "other"]
+    assert total["soft"]["songs"] == 3 and total["other"]["songs"] == 2
+    assert total["other"]["improvement"]["vocals"] == pytest.approx(6.02, abs=0.1)
+
+
 def test_totals_pool_windows_and_average_songs() -> None:
     songs = []
     for seed, gain in ((0, 0.5), (1, 0.25), (2, 0.125)):

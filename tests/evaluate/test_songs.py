@@ -94,14 +94,16 @@ def test_songs_of_a_training_pool(tmp_path: Path) -> None:
 
 
 def test_stem_files_and_the_test_split(tmp_path: Path) -> None:
+    root = tmp_path / "musdb"
     for split in ("train", "test"):
-        (tmp_path / split).mkdir()
-        write_stem_file(tmp_path / split / f"A - {split}.stem.mp4")
-    assert [song.name for song in find_songs(tmp_path)] == ["test/A - test"]
-    assert [song.name for song in find_songs(tmp_path, "train")] == ["train/A - train"]
+        (root / split).mkdir(parents=True)
+        write_stem_file(root / split / f"A - {split}.stem.mp4")
+    assert [song.name for song in find_songs(root)] == ["test/A - test"]
+    assert [song.name for song in find_songs(tmp_path)] == ["musdb/test/A - test"]
+    assert [song.name for song in find_songs(root, "train")] == ["train/A - train"]
     with pytest.raises(OptionError, match="below a folder 'valid'"):
-        find_songs(tmp_path, "valid")
-    (song,) = find_songs(tmp_path / "test" / "A - test.stem.mp4")
+        find_songs(root, "valid")
+    (song,) = find_songs(root / "test" / "A - test.stem.mp4")
     assert song.name == "A - test"
     loaded = load_song(song, seconds=1)
     assert loaded.stems.shape == (4, 2, 48_000)

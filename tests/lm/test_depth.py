@@ -87,6 +87,19 @@ def test_first_stem_never_depends_on_a_later_stem_at_the_same_or_a_later_step(ma
     assert (grad[0, 0, 0] != 0).any() and (grad[0, 0, 1:] == 0).all()
 
 
+def test_what_a_fused_optimizer_changed_is_used(make_lm: Make) -> None:
+    depth = make_lm("wavefront").depth.train().requires_grad_(True)
+    h, guide, codes = _frame(3, ALL)
+    generate(depth, h, guide)
+    optimizer = torch.optim.AdamW(depth.parameters(), 0.05, fused=True)
+    depth(h, guide, codes).square().sum().backward()
+    optimizer.step()
+    for _ in range(2):
+        frame = generate(depth, h, guide)
+        torch.testing.assert_close(depth(h, guide, frame.codes), frame.logits, atol=1e-4, rtol=1e-4)
+        depth.eval()
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_frames_do_not_touch_each_other(make_lm: Make, order: str) -> None:
     depth = make_lm(order).depth

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import streamsep
 from streamsep.data.mixing import MixingConfig
@@ -23,7 +23,7 @@ from streamsep.errors import OptionError
 from streamsep.model.trunk import Trunk
 from streamsep.train.guide import GuideStage
 from streamsep.train.loop import Trainer
-from streamsep.train.recipe import load_recipe
+from streamsep.train.recipe import StageConfig, load_recipe
 from streamsep.train.run import TrainOptions, mixtures, train
 from tests.sounds import tune
 
@@ -108,6 +108,46 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(recipe: Path, tmp_p
         torch.testing.assert_close(value, two["module"][name], rtol=1e-4, atol=1e-6)
 
 
+def test_a_checkpoint_of_another_net_and_a_rate_of_no_part_are_named(recipe: Path, tmp_path: Path) -> None:
+    make(recipe, tmp_path, Log(), steps=1).run(waves)
+    wider = tmp_path / "wider.toml"
+    wider.write_text(recipe.read_text().replace("kernel = 3", "kernel = 5"))
+    with pytest.raises(OptionError, match="is of another recipe; give another --out"):
+        make(wider, tmp_path, Log())
+    with pytest.raises(OptionError, match="no part of the net is called 'trunc'"):
+        make(recipe, tmp_path / "other", Log(), rates={"trunc": 2.0})
+
+
+class RootOfZero:
+    """A stage whose gradient is infinite in every second step."""
+
+    def __init__(self) -> None:
+        self.module = nn.Linear(1, 1)
+        nn.init.zeros_(self.module.weight)
+
+    def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
+        root = self.module.weight.sum().sqrt() if waves.sum() > 0 else self.module.bias.sum()
+        return root, {}
+
+    def score(self) -> dict[str, float]:
+        return {"score": 0.0}
+
+    def picture(self, path: Path) -> None: ...
+
+    def sample(self, path: Path) -> None: ...
+
+
+def test_an_infinite_gradient_teaches_nothing_and_is_told(tmp_path: Path) -> None:
+    stage, log = RootOfZero(), Log()
+    config = StageConfig(steps=4, log_every=1, muon=False)
+    begun = stage.module.bias.item()
+    Trainer(stage, config, tmp_path, log.append).run(lambda step: itertools.cycle([torch.ones(1), torch.zeros(1)]))
+    assert stage.module.bias.item() != begun and torch.isfinite(stage.module.weight).all()
+    assert [line for line in log if "nothing was learnt" in line] == [
+        f"step {step}: the gradient is inf, so nothing was learnt in this step" for step in (1, 3)
+    ]
+
+
 def test_a_recipe_may_change_the_mixing(recipe: Path, pool: Path, tmp_path: Path) -> None:
     written = tmp_path / "rough.toml"
     written.write_text("[guide]\nsteps = 10\nsettle = 0.2\nmixing = { rough = 0.5, dropout = [0.1, 0.2, 0.3, 0.4] }\n")
@@ -148,7 +188,7 @@ def test_processes_train_together(recipe: Path, tmp_path: Path) -> None:
         launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
         what = ["-m", "tests.train.together", str(recipe), str(tmp_path / str(count))]
         subprocess.run([*launch, *what], check=True, timeout=240, env=environment)
-    for stage in ("guide", "codec"):
+    for stage in ("guide", "codec", "acoustic"):
         names = (f"1/{stage}0.pt", f"2/{stage}0.pt", f"2/{stage}1.pt")
         alone, first, second = (torch.load(tmp_path / name) for name in names)
         for name, value in first["state"].items():
@@ -156,6 +196,8 @@ def test_processes_train_together(recipe: Path, tmp_path: Path) -> None:
         assert any(not torch.equal(value, alone["state"][name]) for name, value in first["state"].items())
         assert first["said"] and not second["said"]
         assert (tmp_path / "2" / stage / "last.pt").is_file()
+        assert alone["moved"] == first["moved"], "what rests in one process rests in two"
+    assert first["moved"] and not any("semantic" in name for name in first["moved"])
 
 
 def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, pool: Path) -> None:
@@ -163,6 +205,9 @@ def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, 
         load_recipe("none")
     (tmp_path / "bad.toml").write_text("[guide]\nstepz = 3\n")
     with pytest.raises(OptionError, match="stepz"):
+        load_recipe(str(tmp_path / "bad.toml"))
+    (tmp_path / "bad.toml").write_text("[guide]\noptions = { shares = 3 }\n")
+    with pytest.raises(OptionError, match="the stage guide has no option 'shares'; it has share, colour_db"):
         load_recipe(str(tmp_path / "bad.toml"))
     with pytest.raises(OptionError, match="train that stage first"):
         train("lm", TrainOptions(str(recipe), (pool,), None, tmp_path, workers=0))

@@ -1,4 +1,4 @@
-"""Run in several processes by ``torchrun``: a few steps of guide and codec, then each process's weights."""
+"""Run in several processes by ``torchrun``: a few steps of guide, codec and its second part, then the weights."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ STEPS = 3
 
 def main(path: str, folder: Path) -> None:
     recipe = load_recipe(path)
-    for name in ("guide", "codec"):
+    for name in ("guide", "codec", "acoustic"):
         torch.manual_seed(0)
-        config = replace(recipe.stages[name], steps=STEPS, precision="float32")
+        config = replace(recipe.stages["guide" if name == "guide" else "codec"], steps=STEPS, precision="float32")
+        if name == "acoustic":
+            config = replace(config, options={"semantic_share": 0.0})
         if name == "guide":
             stage = GuideStage(Trunk(recipe.model.condition), config, None)
         else:
             stage = CodecStage(Codec(recipe.model.codec), config, None)
         said: list[str] = []
+        begun = {key: value.clone() for key, value in stage.module.named_parameters()}
         trainer = Trainer(stage, config, folder / name, said.append)
         rank = trainer.rank
 
@@ -40,7 +43,8 @@ def main(path: str, folder: Path) -> None:
                 step += 1
 
         trainer.run(waves)
-        torch.save({"said": said, "state": stage.module.state_dict()}, folder / f"{name}{rank}.pt")
+        moved = [key for key, value in stage.module.named_parameters() if not torch.equal(value, begun[key])]
+        torch.save({"said": said, "moved": moved, "state": stage.module.state_dict()}, folder / f"{name}{rank}.pt")
 
 
 if __name__ == "__main__":
