@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -11,9 +11,12 @@ T = TypeVar("T")
 _REHEARSALS = 2  # kernels are compiled and constants made in the first; the second shows that nothing is left to make
 
 
-def record(call: Callable[[], T]) -> tuple[torch.cuda.CUDAGraph, T]:
+def record(call: Callable[[], T], pool: Any = None) -> tuple[torch.cuda.CUDAGraph, T]:
     """A graph of ``call`` and what it returned, which every replay writes over. Raises RuntimeError when ``call`` asks
     the host for something.
+
+    Graphs of one ``pool`` (``torch.cuda.graph_pool_handle``), of which one runs at a time, share what they need in
+    passing.
     """
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
@@ -22,6 +25,6 @@ def record(call: Callable[[], T]) -> tuple[torch.cuda.CUDAGraph, T]:
             call()
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, pool):
         out = call()
     return graph, out

@@ -47,6 +47,12 @@ def _matrix(rand: Any, out: int, inputs: int) -> Tensor:
     return rand(out, inputs, scale=inputs**-0.5)
 
 
+def _spectrum(rand: Any, *shape: int) -> Tensor:
+    """Complex, and so of float32 at least."""
+    parts = rand(*shape), rand(*shape)
+    return torch.complex(*(x if x.dtype == torch.float64 else x.float() for x in parts))
+
+
 def _rms_norm(rand: Any, rows: int, dim: int) -> Inputs:
     return rand(rows, dim), rand(dim)
 
@@ -104,12 +110,12 @@ def _rvq_decode(rand: Any, rows: int, codebooks: int, codes: int, dim: int) -> I
 
 
 def _istft_ola(rand: Any, rows: int, columns: int, hop: int) -> Inputs:
-    spectrum = torch.complex(rand(rows, columns, hop + 1), rand(rows, columns, hop + 1))
+    spectrum = _spectrum(rand, rows, columns, hop + 1)
     return spectrum, rand(2 * hop), rand(rows, hop)
 
 
 def _mask_render(rand: Any, slots: int, stems: int, columns: int, hop: int, bands: int) -> Inputs:
-    spectrum = torch.complex(rand(slots, 2, columns, hop + 1), rand(slots, 2, columns, hop + 1))
+    spectrum = _spectrum(rand, slots, 2, columns, hop + 1)
     band = torch.arange(hop + 1) * bands // (hop + 1)
     return rand(slots, stems, 2, columns, bands).softmax(1), spectrum, band, rand(2 * hop), rand(slots, stems, 2, hop)
 
@@ -192,7 +198,7 @@ def _depth_decode(
 
 def _band_energies(rand: Any, batch: int, stems: int, rows: int, bins: int, bands: int) -> Inputs:
     shape = batch, stems, rows, bins
-    return torch.complex(rand(*shape), rand(*shape)), torch.arange(bands + 1) * bins // bands
+    return _spectrum(rand, *shape), torch.arange(bands + 1) * bins // bands
 
 
 _MAKERS: dict[str, Callable[..., Inputs]] = {

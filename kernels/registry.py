@@ -44,7 +44,7 @@ _OPS = {
     "swiglu": ("triton", "numba", "reference"),
     "temporal_step": ("triton", "numba", "reference", "numba_int8"),
 }
-_FILES = {"rvq_encode": "rvq", "rvq_decode": "rvq"}
+_FILES = {"rvq_encode": "rvq", "rvq_decode": "rvq"}  # of backends that keep both in one
 
 
 class KernelError(ValueError):
@@ -80,8 +80,12 @@ class Resolved:
         return f"{self.implementation.op}: {self.implementation.backend}"
 
 
+def _module(op: str, backend: str) -> str:
+    return f"kernels.{backend}.{op if backend == 'reference' else _FILES.get(op, op)}"
+
+
 IMPLEMENTATIONS: tuple[Implementation, ...] = tuple(
-    Implementation(op, backend, f"kernels.{backend}.{_FILES.get(op, op)}", _DEVICES[backend])
+    Implementation(op, backend, _module(op, backend), _DEVICES[backend])
     for op, backends in _OPS.items()
     for backend in backends
 )

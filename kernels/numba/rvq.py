@@ -1,4 +1,4 @@
-"""Residual vector quantization on the CPU. Contract and formula: `kernels.reference.rvq`."""
+"""Residual vector quantization on the CPU. Contract and formula: `kernels.reference.rvq_encode`, `rvq_decode`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kernels.numba.parts import array, rows_of
 
 
 def rvq_encode(latents: Tensor, tables: Tensor) -> Tensor:
-    """As :func:`kernels.reference.rvq.rvq_encode`; float32 CPU tensors only (TypeError), no gradients."""
+    """As :func:`kernels.reference.rvq_encode.rvq_encode`; float32 CPU tensors only (TypeError), no gradients."""
     codes = np.empty((latents.shape[0], tables.shape[0]), np.int64)
     _encode(rows_of("rvq_encode", latents).copy(), array(tables), codes)
     return torch.from_numpy(codes)
 
 
 def rvq_decode(codes: Tensor, tables: Tensor) -> Tensor:
-    """As :func:`kernels.reference.rvq.rvq_decode`; float32 CPU tensors only (TypeError), no gradients."""
+    """As :func:`kernels.reference.rvq_decode.rvq_decode`; float32 CPU tensors only (TypeError), no gradients."""
     latents = np.zeros((codes.shape[0], tables.shape[2]), np.float32)
     rows_of("rvq_decode", tables)
     _decode(array(codes), array(tables), latents)

@@ -108,8 +108,8 @@ def cases() -> list[Case]:
 
 
 def cost(frames: int, places: int, steps: int, dim: int, hidden: int, layers: int, codes: int, width: int) -> Cost:
-    """Weights are read once a step; every place has a full head, and a table of code vectors."""
+    """Every weight is read once; four stems share a codebook's head, its table and what is fed of it."""
     weights = layers * (4 * dim * dim + 3 * dim * hidden)
     own = codes * dim + codes * width + 2 * width * dim
     attention = layers * (places + 1) * dim  # on average half of the places, keys and values
-    return Cost(flops=2 * frames * places * (weights + own + attention), bytes=4 * (steps * weights + places * own))
+    return Cost(flops=2 * frames * places * (weights + own + attention), bytes=4 * (weights + places // 4 * own))

@@ -55,7 +55,9 @@ def gather_window(
     queries = first + torch.arange(q.shape[1], device=q.device)  # [B, T]
     keys = first + torch.arange(1 - window, q.shape[1], device=q.device)  # [B, U]
     written = (keys >= 0) & (keys < first + length.unsqueeze(1))
+    written &= (length > 0).unsqueeze(1)
     page, row = locate(table, keys, k_pages.shape[1])
+    page = page.masked_fill(~written, 0)  # an idle slot's table may hold anything
     k, v = (x[page, row].masked_fill(~written[:, :, None, None], 0.0) for x in (k_pages, v_pages))
     lag = queries.unsqueeze(2) - keys.unsqueeze(1)
     live = live_rows(length, q.shape[1]).unsqueeze(2)

@@ -16,11 +16,12 @@ def interpreted() -> bool:
     return os.environ.get("TRITON_INTERPRET", "0") not in ("", "0", "false")
 
 
-def check(op: str, tensors: Iterable[Tensor]) -> None:
+def check(op: str, tensors: Iterable[Tensor], dtypes: tuple[torch.dtype, ...] = DTYPES) -> None:
     """Raises TypeError for tensors that the kernels of ``op`` cannot take."""
     for x in tensors:
-        if x.dtype not in DTYPES:
-            raise TypeError(f"{op} of triton takes float32, float16 or bfloat16, not {x.dtype}")
+        if x.dtype not in dtypes:
+            known = ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
+            raise TypeError(f"{op} of triton takes {known}, not {x.dtype}")
         if x.device.type != "cuda" and not interpreted():
             raise TypeError(f"{op} of triton runs on CUDA (or under TRITON_INTERPRET=1 on a CPU), not on {x.device}")
 

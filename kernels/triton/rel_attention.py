@@ -79,8 +79,9 @@ def _attend(
     mass = tl.zeros((BLOCK_M,), tl.float32)
     acc = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
     ring = (token * heads + head) * window
-    # Frames relative to the chunk: -window … -1 are in the ring, 0 … length - 1 in the chunk.
-    for start in range(-window, length, BLOCK_N):
+    # Frames relative to the chunk: -window … -1 are in the ring, 0 … length - 1 in the chunk. None for an idle slot.
+    oldest = tl.where(length > 0, -tl.minimum(window, position), 0)
+    for start in range(oldest, length, BLOCK_N):
         u = start + tl.arange(0, BLOCK_N)
         old = (u < 0) & (position + u >= 0)
         new = (u >= 0) & (u < length)

@@ -1,6 +1,6 @@
-"""Residual vector quantization in Triton, a block of rows a program. Contract: `kernels.reference.rvq`; float32 only.
+"""Residual vector quantization in Triton. Contracts: `kernels.reference.rvq_encode`, `kernels.reference.rvq_decode`.
 
-Codes decide by differences of distances, so products are made in full float32 on any device.
+Codes decide by differences of distances, so encoding takes float32 only, and its products are made in full precision.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from kernels.triton.launch import block, check
 
 
 def rvq_encode(latents: Tensor, tables: Tensor) -> Tensor:
-    """As :func:`kernels.reference.rvq.rvq_encode`. Raises TypeError for other precisions."""
-    check("rvq_encode", (latents, tables))
+    """As :func:`kernels.reference.rvq_encode.rvq_encode`. Raises TypeError for other precisions."""
+    check("rvq_encode", (latents, tables), (torch.float32,))
     codebooks, size, width = tables.shape
     codes = torch.empty(len(latents), codebooks, dtype=torch.int64, device=latents.device)
     bias = -0.5 * tables.square().sum(-1)
@@ -28,7 +28,7 @@ def rvq_encode(latents: Tensor, tables: Tensor) -> Tensor:
 
 
 def rvq_decode(codes: Tensor, tables: Tensor) -> Tensor:
-    """As :func:`kernels.reference.rvq.rvq_decode`."""
+    """As :func:`kernels.reference.rvq_decode.rvq_decode`."""
     check("rvq_decode", (tables,))
     _, size, width = tables.shape
     latents = torch.empty(len(codes), width, dtype=tables.dtype, device=tables.device)

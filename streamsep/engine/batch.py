@@ -40,7 +40,8 @@ class Batch:
 
     A place that was freed and is opened again remembers nothing of the stream before. ``pool``: where pages come from;
     when None, a pool of its own that is enough for all slots. ``graphs``: step the first slots, as many as a power of
-    two, on buffers that never move, on a GPU as one CUDA graph; when None, on a GPU.
+    two, on buffers that never move, on a GPU as one CUDA graph; when None, on a GPU unless ``exact``: how many
+    step together changes the bits.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Batch:
         self._slots = Slots(self._parts, slots, pool)
         self._taken = self._slots.taken
         self._frame_step = FrameStep(self._parts, self._slots)
-        wanted = self._device.type == "cuda" if graphs is None else graphs
+        wanted = self._device.type == "cuda" and not exact if graphs is None else graphs
         self._graphs = FrameGraphs(self._frame_step, self._slots) if wanted else None
 
     @property
@@ -130,7 +131,10 @@ class Batch:
             return out
 
     def record(self) -> None:
-        """Make the graphs of every level now, which are else made when first wanted, in the middle of a song."""
+        """Make now what is else made when first wanted, in the middle of a song: the graphs of every level, and what
+        the first stream that is parked is marked with.
+        """
+        _ = self._slots.model
         if self._graphs is not None:
             with torch.inference_mode():
                 self._graphs.record(tuple(Mode(level) for level in Level))

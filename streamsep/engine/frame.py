@@ -107,6 +107,7 @@ class FrameGraphs:
     def __init__(self, step: FrameStep, slots: Slots) -> None:
         self._step, self._slots = step, slots
         self._graphs: dict[tuple[int, Mode], Static[FrameOutput]] = {}
+        self._pool = torch.cuda.graph_pool_handle() if slots.lookahead.is_cuda else None
 
     def bucket(self, stop: int) -> int:
         """How many slots a graph has that holds the first ``stop``."""
@@ -135,5 +136,5 @@ class FrameGraphs:
             def frame(mixture: Tensor, active: Tensor, rendering: Tensor) -> FrameOutput:
                 return self._step(0, count, mode, mixture, active, rendering)
 
-            self._graphs[count, mode] = Static(frame, (mixture, mask, mask))
+            self._graphs[count, mode] = Static(frame, (mixture, mask, mask), self._pool)
         return self._graphs[count, mode]

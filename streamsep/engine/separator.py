@@ -13,6 +13,7 @@ from streamsep.choices import DECODES, FUSED, MASK, RENDERS, check_choice, check
 from streamsep.config import SHIPPED_MODELS, STEMS
 from streamsep.engine.device import check_device
 from streamsep.engine.settings import Settings
+from streamsep.engine.slots import is_seed
 from streamsep.engine.stream import Stream
 from streamsep.engine.threads import use_threads
 from streamsep.engine.warm import warm_up
@@ -57,7 +58,7 @@ class Separator:
         Raises OptionError for a value that is not among these.
         """
         settings = Settings(self.render, (self.decode,), tokens=keep_codes)
-        _check_stream(rate, channels, lookahead)
+        _check_stream(rate, channels, lookahead, seed)
         return Stream(self.net, settings, int(rate), channels, lookahead, seed, align)
 
     def separate(self, audio: Sound, rate: int, lookahead: int = 0, seed: int | None = None) -> dict[str, Sound]:
@@ -84,7 +85,7 @@ class Separator:
         audio = np.asarray(audio, np.float32)
         if audio.ndim != 2 or audio.shape[0] not in (1, 2):
             raise AudioError(f"audio of shape {list(audio.shape)} is not [channels, samples] with 1 or 2 channels.")
-        _check_stream(rate, audio.shape[0], lookahead)
+        _check_stream(rate, audio.shape[0], lookahead, seed)
         stream = Stream(self.net, settings, int(rate), audio.shape[0], lookahead, seed)
         out = {name: {stem: np.empty_like(audio) for stem in STEMS} for name in settings.decodes}
         done = 0
@@ -153,9 +154,11 @@ def find_model(model: str | Path, shipped: Path = SHIPPED_MODELS) -> Path:
     raise StreamsepError(f"unknown model '{text}'; {known}give the path of a model's folder.")
 
 
-def _check_stream(rate: int, channels: int, lookahead: int) -> None:
+def _check_stream(rate: int, channels: int, lookahead: int, seed: int | None) -> None:
     if int(rate) != rate or not MIN_RATE <= rate <= MAX_RATE:
         raise OptionError(f"a rate of {rate} Hz is outside {MIN_RATE} to {MAX_RATE} Hz.")
     if channels not in (1, 2):
         raise OptionError(f"a stream has 1 or 2 channels, not {channels}; separate more than two in pairs.")
     check_lookahead(lookahead)
+    if not is_seed(seed):
+        raise OptionError(f"the seed {seed} is no 64-bit number; give a smaller one.")

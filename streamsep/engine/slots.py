@@ -52,8 +52,12 @@ class Slots:
 
     @torch.inference_mode()
     def open(self, lookahead: int, seed: int | None = None) -> int:
-        """Take the lowest free slot, as new. Raises CapacityError when no slot or too few pages are left."""
+        """Take the lowest free slot, as new. Raises CapacityError when no slot or too few pages are left,
+        ValueError for a lookahead or a seed that there is not.
+        """
         LOOKAHEADS.index(lookahead)  # before anything is taken
+        if not is_seed(seed):
+            raise ValueError(f"the seed {seed} is no 64-bit number")
         if not self._free:
             raise CapacityError(f"all {self.count} places are taken; end or park a stream.")
         pages = self._pool.take(self._owner(self._free[0]))
@@ -102,6 +106,8 @@ class Slots:
             raise ParkedError("the stream was parked by another model or another render; resume it with those.")
         if facts.lookahead not in LOOKAHEADS:
             raise ParkedError(f"what was parked is damaged: there is no lookahead {facts.lookahead}.")
+        if not is_seed(facts.seed):
+            raise ParkedError(f"what was parked is damaged: there is no seed {facts.seed!r}.")
         slot = self.open(facts.lookahead, facts.seed)
         try:
             self._fill(slot, parked)
@@ -126,11 +132,17 @@ class Slots:
 
     def _facts(self, lookahead: int, seed: int | None, frames: int) -> Facts:
         settings = self._parts.settings
-        return Facts(self._model, settings.render, ",".join(settings.decodes), lookahead, seed, frames)
+        return Facts(self.model, settings.render, ",".join(settings.decodes), lookahead, seed, frames)
 
     @cached_property
-    def _model(self) -> str:
+    def model(self) -> str:
+        """What tells the net from others; takes as long as reading all of its weights."""
         return fingerprint(self._parts.net)
+
+
+def is_seed(seed: object) -> bool:
+    """Whether a stream can be drawn with ``seed``: a 64-bit number, or None."""
+    return seed is None or (isinstance(seed, int) and -(2**63) <= seed < 2**63)
 
 
 def _table(state: State) -> Tensor:

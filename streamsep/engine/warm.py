@@ -16,7 +16,9 @@ from streamsep.model.net import Net
 
 
 def warm_up(net: Net, render: str, decode: str) -> None:
-    """After this no step of ``net`` compiles anything: alone, or in a batch with masked neighbours."""
+    """After this no step of ``net`` compiles anything on a CPU: alone, or in a batch with masked neighbours. A GPU's
+    kernels differ by the number of streams, too: ``Batch.record`` takes care of those.
+    """
     silence = np.zeros((2, FRAME), np.float32)
     settings = Settings(render, (decode,))
     Stream(net, settings, SAMPLE_RATE, 2).push(silence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,16 +18,16 @@ class Static(Generic[T]):
 
     A graph can hold what asks the host for nothing: no number is read from a tensor, nothing is copied from the host,
     and what is remembered is changed in place. Rehearsals run on zeros, so ``function`` must leave its state alone when
-    its inputs, an ``active`` mask among them, are zero.
+    its inputs, an ``active`` mask among them, are zero. ``pool``: see ``kernels.graph.record``.
     """
 
-    def __init__(self, function: Callable[..., T], like: Sequence[Tensor]) -> None:
+    def __init__(self, function: Callable[..., T], like: Sequence[Tensor], pool: Any = None) -> None:
         self._function = function
         self._inputs = tuple(torch.zeros_like(x) for x in like)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._outputs: T | None = None
         if self._inputs[0].is_cuda:
-            self._graph, self._outputs = record(lambda: self._function(*self._inputs))
+            self._graph, self._outputs = record(lambda: self._function(*self._inputs), pool)
 
     def __call__(self, *inputs: Tensor) -> T:
         """What ``function`` returns; on a GPU the next call writes over it."""

@@ -154,8 +154,11 @@ def test_what_cannot_be_resumed_is_said(separator: Separator, tmp_path: Path) ->
         assert batch.taken == 0
     with pytest.raises(ParkedError, match="no lookahead 7"):
         batch.load(Parked(replace(parked.facts, lookahead=7), parked.tensors))
-    with pytest.raises(ValueError):
-        batch.open(7)
+    with pytest.raises(ParkedError, match="no seed 'x'"):
+        batch.load(Parked(replace(parked.facts, seed="x"), parked.tensors))  # pyright: ignore[reportArgumentType]
+    for wrong in ((7, None), (0, 2**63)):
+        with pytest.raises(ValueError):
+            batch.open(*wrong)
     assert batch.taken == 0 and batch.load(parked) == slot  # nothing was lost on the way
     file = tmp_path / "parked.safetensors"
     parked.to_file(file)

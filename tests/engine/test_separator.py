@@ -116,6 +116,7 @@ def test_streams_and_songs_that_make_no_sense(separator: Separator) -> None:
         ((48_000, 3), "not 3"),
         ((48_000, 0), "not 0"),
         ((48_000, 2, 5), "unknown lookahead 5"),
+        ((48_000, 2, 0, 2**63), "no 64-bit number"),
     ):
         with pytest.raises(OptionError) as error:
             separator.stream(*arguments)

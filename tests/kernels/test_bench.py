@@ -29,6 +29,13 @@ def test_inputs_fit_the_reference_and_cost_is_positive(op: str) -> None:
     assert cost.flops > 0 and cost.bytes > 0
 
 
+@pytest.mark.parametrize("op", ops())
+def test_there_are_inputs_of_every_precision(op: str) -> None:
+    for dtype in (torch.float16, torch.bfloat16):
+        sizes = {**contract(op).cases()[0].sizes, **({"batch": 1, "rows": 3} if op == "band_energies" else {})}
+        assert make_inputs(op, sizes, dtype, "cpu")
+
+
 def test_json_names_backends_and_floor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)  # the workers of the tests share the machine
     assert main(["--op", "swiglu", "--device", "cpu", "--seconds", "0.001", "--json"]) == 0

@@ -77,6 +77,18 @@ def test_attention(
         assert (ours[slot, length:] == 0).all()
 
 
+@pytest.mark.parametrize("backend", ["reference", *names("paged_attention")])
+def test_of_an_idle_slot_nothing_is_read(backend: str) -> None:
+    inputs = _attention(([61, 62, 63], [1, 0, 1]), (4, 2), 16, 16, 32, 1)
+    alone = [x[[0, 2]] if index in (0, 3, 4, 5) else x for index, x in enumerate(inputs[:6])]
+    expected = paged_attention(*to([*alone, inputs[6]], torch.float64))
+    inputs[3][1] = 2**30  # of no page that there is
+    inputs[0][1] = torch.nan
+    ours = load("paged_attention", backend)(*to(inputs, torch.float32, backend)).double().cpu()
+    assert (ours[1] == 0).all()
+    torch.testing.assert_close(ours[[0, 2]], expected, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("splits", [2, 3, 7])
 @pytest.mark.parametrize(("backend", "dtype"), [p for p in backends("paged_attention") if p.values[0] == "triton"])
 def test_split_keys_are_joined(backend: str, dtype: torch.dtype, splits: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kernels.reference.rvq import rvq_decode, rvq_encode
+from kernels.reference.rvq_decode import rvq_decode
+from kernels.reference.rvq_encode import rvq_encode
 from tests.kernels.backends import assert_close_as_torch, load, names, to
 
 

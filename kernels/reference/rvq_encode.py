@@ -1,7 +1,6 @@
-"""Residual vector quantization: latents ↔ codes. Knows vectors and tables; knows nothing of how tables come about.
+"""Residual vector quantization: latents → codes. Knows vectors and tables; knows nothing of how tables come about.
 
-encode   code_q = argmin_k |r_q - table[q, k]|²,   r_0 = latent,   r_{q+1} = r_q - table[q, code_q]
-decode   latent = Σ_q table[q, code_q]
+code_q = argmin_k |r_q - table[q, k]|²,   r_0 = latent,   r_{q+1} = r_q - table[q, code_q]
 """
 
 from __future__ import annotations
@@ -22,19 +21,12 @@ def rvq_encode(latents: Tensor, tables: Tensor) -> Tensor:
     return torch.stack(codes, -1)
 
 
-def rvq_decode(codes: Tensor, tables: Tensor) -> Tensor:
-    """codes ``[N, q]`` int64 of the first q tables, tables ``[Q, K, C]`` → latents ``[N, C]``."""
-    offset = torch.arange(codes.shape[1], device=codes.device) * tables.shape[1]
-    return torch.nn.functional.embedding(codes + offset, tables.flatten(0, 1)).sum(1)
-
-
 def cases() -> list[Case]:
     sizes = {"codebooks": 8, "codes": 512, "dim": 64}
     return [Case("tiny frame", {"rows": 4, **sizes}), Case("64 streams", {"rows": 256, **sizes})]
 
 
 def cost(rows: int, codebooks: int, codes: int, dim: int) -> Cost:
-    """Of encoding; decoding reads ``rows · codebooks`` vectors."""
     return Cost(
         flops=2 * rows * codebooks * codes * dim,
         bytes=4 * (codebooks * codes * dim + rows * dim) + 8 * rows * codebooks,
