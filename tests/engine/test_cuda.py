@@ -50,6 +50,15 @@ def test_the_shipped_model_separates_as_on_the_cpu(on_gpu: Separator, on_cpu: Se
     assert 10 * np.log10(error) < -40  # the CPU's language model has its weights in bytes
 
 
+def test_exact_has_the_bits_of_a_stream_in_every_slot(on_gpu: Separator) -> None:
+    song = tune(0.5, 48_000, seed=6)
+    batch = Batch(on_gpu.net, 4, exact=True)
+    players = [Player(batch, song, 48_000, 0) for _ in range(4)]
+    play(batch, players)
+    for player in players:
+        assert np.array_equal(player.stems(), stack(on_gpu.separate(song, 48_000)))
+
+
 def test_neighbours_change_no_bit(on_gpu: Separator) -> None:
     rng = np.random.default_rng(1)
     frames = 0.1 * rng.standard_normal((12, 2, FRAME)).astype(np.float32)
