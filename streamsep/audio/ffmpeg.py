@@ -29,7 +29,8 @@ class FFmpegDecoder:
         self._path = path
         self.warnings: list[str] = []
         try:
-            self._container = av.open(str(path), metadata_errors="replace")
+            # Absolute: FFmpeg takes what stands before a colon for a protocol ("Re: song.mp3").
+            self._container = av.open(str(path.absolute()), metadata_errors="replace")
         except (FFmpegError, OSError, ValueError) as error:
             raise AudioError(
                 f"'{path}' is not a sound file that can be read (wav, flac, mp3, ogg, opus, m4a and more can)."

@@ -25,15 +25,16 @@ TRUE = "true"  # folder of the true stems, so that `streamsep evaluate` can read
 
 
 def check_folder(out: Path) -> None:
-    """Raise OutputError unless ``out`` is new, empty, or the folder of an earlier demo."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise OutputError(f"'{out}' is a file; choose a folder with --out.")
+    """Raise OutputError unless ``out`` can be written and is new, empty, or the folder of an earlier demo."""
     try:
-        empty = not any(out.iterdir())
+        there = next((path for path in (out, *out.absolute().parents) if path.exists()), out)
+        if there.is_file():
+            raise OutputError(f"'{there}' is a file; choose a folder with --out.")
+        empty = there != out or not any(out.iterdir())
     except OSError as error:
         raise OutputError(f"'{out}' cannot be read: {reason(error)}.") from error
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"'{there}' cannot be written; choose another folder with --out.")
     if not empty and not (out / REPORT).is_file():
         raise OutputError(
             f"'{out}' holds files that are not of a demo: there is no {REPORT} in it; choose another --out."
@@ -77,7 +78,8 @@ def write_folder(
         for writer in writers:
             writer.abort()
         for path in others.values():
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamsep.audio.files import AUDIO_SUFFIXES
+from streamsep.audio.sink import reason
 
 
 @dataclass(frozen=True)
@@ -29,21 +31,23 @@ def plan(paths: list[Path], out: Path) -> tuple[list[Song], list[Failure]]:
     """The songs among ``paths``: files as they are named, folders searched with all below them, each song once.
 
     A song goes to ``out/<its name>``, one of a searched folder to ``out/<its subfolder>/<its name>``; where two would
-    share a folder the later one keeps its suffix (``out/song.flac``) or gets a number. What is missing comes back as
-    failures.
+    share a folder the later one keeps its suffix (``out/song.flac``) or gets a number. What is missing or cannot be
+    read comes back as failures.
     """
     songs: list[Song] = []
     failures: list[Failure] = []
     seen: set[Path] = set()
     taken: set[Path] = set()
     for path in paths:
-        found = _search(path, out) if path.is_dir() else [(path, Path())]
-        if not found:
+        found, unread = _find(path, out)
+        failures += unread
+        if not found and not unread:
             failures.append(Failure(path, f"'{path}' is a folder without sound files; name another one."))
         for source, below in found:
-            if not source.exists():
-                failures.append(Failure(source, f"'{source}' does not exist; check the name."))
-            elif (real := source.resolve()) not in seen:
+            real = _real(source)
+            if isinstance(real, Failure):
+                failures.append(real)
+            elif real not in seen:
                 seen.add(real)
                 folder = _free_folder(out / below, source, taken)
                 taken.add(folder)
@@ -51,11 +55,36 @@ def plan(paths: list[Path], out: Path) -> tuple[list[Song], list[Failure]]:
     return songs, failures
 
 
-def _search(root: Path, out: Path) -> list[tuple[Path, Path]]:
+def _real(source: Path) -> Path | Failure:
+    """Where ``source`` lies, whatever links lead there."""
+    try:
+        return source.resolve() if source.exists() else Failure(source, f"'{source}' does not exist; check the name.")
+    except OSError as error:
+        return _unreadable(source, error)
+
+
+def _find(path: Path, out: Path) -> tuple[list[tuple[Path, Path]], list[Failure]]:
+    """``path`` or, if it is a folder, what is in it: sound files with their subfolder, and what cannot be read."""
+    unread: list[Failure] = []
+    try:
+        folder = path.is_dir()
+    except OSError as error:
+        return [], [_unreadable(path, error)]
+    if not folder:
+        return [(path, Path())], []
+    found = _search(path, out, lambda error: unread.append(_unreadable(Path(error.filename or path), error)))
+    return found, unread
+
+
+def _unreadable(path: Path, error: OSError) -> Failure:
+    return Failure(path, f"'{path}' cannot be read: {reason(error)}.")
+
+
+def _search(root: Path, out: Path, failed: Callable[[OSError], None]) -> list[tuple[Path, Path]]:
     """Sound files below ``root`` with their subfolder, sorted; not hidden ones, nor what lies in ``out``."""
     found: list[tuple[Path, Path]] = []
     own = out.resolve()
-    for folder, below, names in os.walk(root):
+    for folder, below, names in os.walk(root, onerror=failed):
         here = Path(folder)
         below[:] = sorted(name for name in below if not name.startswith(".") and (here / name).resolve() != own)
         for name in sorted(names):

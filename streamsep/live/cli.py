@@ -27,6 +27,7 @@ def devices(
       streamsep devices --json
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from streamsep.live.devices import list_devices
@@ -46,8 +47,8 @@ def devices(
         mark = ("‹" if device.default_in else "") + ("›" if device.default_out else "")
         table.add_row(
             f"{device.index}{mark}",
-            device.name,
-            device.host,
+            escape(device.name),
+            escape(device.host),
             str(device.inputs),
             str(device.outputs),
             str(device.rate),
@@ -176,6 +177,8 @@ def live(
         "midi_cc": midi_cc or [],
     }
     check_lookahead(lookahead)
+    if virtual_cable and input is not None:
+        raise OptionError("--virtual-cable is an input itself; leave it out, or leave --in out.")
     if threads < 1:
         raise OptionError(f"--threads {threads} leaves nobody to work; give 1 or more.")
     changes = [parse_gain(text) for text in gain or []]
@@ -198,7 +201,7 @@ def live(
     with contextlib.ExitStack() as stack:
         stack.enter_context(filtered())
         if virtual_cable:
-            input = input or stack.enter_context(VirtualCable()).input
+            input = stack.enter_context(VirtualCable()).input
         if loopback_test:
             loopback(input, output, settings)
         else:

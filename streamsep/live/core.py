@@ -29,7 +29,7 @@ from streamsep.live.worker import CHANNELS, WIDTH, WorkerSpec
 
 Sound = NDArray[np.float32]
 _HISTORY = 1 << 18  # samples of the source ring: 5.5 s
-_RESULTS = 1 << 17
+_RESULTS = 1 << 18
 _RESYNC = 2 * FRAME  # averaged distance at which creeping would take too long: the playhead jumps
 _SLIP = FRAME // 4  # the same, soon after a device has lost sound: that was heard anyway
 _SOON = 5.0  # seconds
@@ -59,7 +59,7 @@ class Format:
     out_rate: int = SAMPLE_RATE
     in_channels: tuple[int, ...] = (0, 1)
     out_channels: tuple[int, ...] = (0, 1)
-    block: int = 960  # samples of a callback at the device's rate
+    block: int = 960  # samples of a callback at ``out_rate``; a callback of the input lasts as long
     one_clock: bool = True  # input and output are one device
 
 
@@ -116,8 +116,11 @@ class Core:
 
     def open(self, format: Format) -> None:
         """Devices of this format are about to call. Also after they were lost."""
+        delay = self.wanted_delay(format)
+        if self._side.captures:  # the playhead begins in silence, not in what was heard before the pause
+            self.source.write(np.zeros((CHANNELS, delay + _block(format)), np.float32))
         self._side = _make_side(format)
-        self.mixer.resync(self.wanted_delay(format))
+        self.mixer.resync(delay)
 
     @property
     def format(self) -> Format:
@@ -125,8 +128,7 @@ class Core:
 
     def wanted_delay(self, format: Format) -> int:
         """Samples at 48 kHz between input and output, their devices' own buffers not counted."""
-        block = math.ceil(format.block * SAMPLE_RATE / min(format.in_rate, format.out_rate))
-        blocks = block if format.one_clock else 2 * block
+        blocks = _block(format) if format.one_clock else 2 * _block(format)
         back = ResampleStream(SAMPLE_RATE, format.out_rate, CHANNELS).delay  # heard ahead by `play`
         return self.status.get("latency") + round(self.margin * SAMPLE_RATE / 1_000) + FADE + blocks + back
 
@@ -208,6 +210,11 @@ class Core:
 
 
 _NOTHING = np.zeros((CHANNELS, 0), np.float32)
+
+
+def _block(format: Format) -> int:
+    """Samples at 48 kHz of a callback."""
+    return math.ceil(format.block * SAMPLE_RATE / format.out_rate)
 
 
 def _make_side(format: Format) -> _Side:

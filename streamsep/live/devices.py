@@ -37,6 +37,11 @@ class Device:
     default_in: bool
     default_out: bool
 
+    @property
+    def full_name(self) -> str:
+        """With its host API: many devices are there under several."""
+        return f"{self.name}, {self.host}"
+
     def channels(self, kind: str) -> int:
         """``kind``: input or output."""
         return self.inputs if kind == "input" else self.outputs
@@ -120,7 +125,8 @@ def list_devices() -> tuple[Device, ...]:
 
 
 def find_device(wanted: str | None, kind: str, devices: tuple[Device, ...]) -> Device:
-    """The device of ``kind`` (input or output) that ``wanted`` names: its index, name, or a part of ``name, host``.
+    """The device of ``kind`` (input or output) that ``wanted`` names: its index, ``name, host``, name, or a part of
+    ``name, host``.
 
     The default one for None. Raises DeviceError, with the near matches, when there is none or more than one.
     """
@@ -136,8 +142,9 @@ def find_device(wanted: str | None, kind: str, devices: tuple[Device, ...]) -> D
         return _by_index(int(wanted), kind, devices)
     text = wanted.strip().lower()
     for match in (
+        [device for device in usable if device.full_name.lower() == text],
         [device for device in usable if device.name.lower() == text],
-        [device for device in usable if text in f"{device.name}, {device.host}".lower()],
+        [device for device in usable if text in device.full_name.lower()],
     ):
         if len(match) == 1:
             return match[0]
@@ -150,6 +157,20 @@ def find_device(wanted: str | None, kind: str, devices: tuple[Device, ...]) -> D
     raise DeviceError(
         f"there is no {kind} device '{wanted}'; {'near are' if near else 'there are'} {_names(near or usable)}."
     )
+
+
+def find_again(lost: Device, wanted: str, kind: str, devices: tuple[Device, ...]) -> str:
+    """What names ``lost``, found by ``wanted`` before, among the ``devices`` of now: its full name; of several with it,
+    the index in its place; ``wanted`` where there is none. Raises DeviceError when that is an index.
+    """
+    same = [device.index for device in devices if device.full_name == lost.full_name and device.channels(kind)]
+    if len(same) > 1:
+        return str(lost.index if lost.index in same else same[0])
+    if same:
+        return lost.full_name
+    if wanted.strip().isdigit():  # may mean any other device by now
+        raise DeviceError(f"the {kind} '{lost.name}' is not back.")
+    return wanted
 
 
 def parse_channels(text: str | None, device: Device, kind: str) -> tuple[int, ...]:
@@ -165,6 +186,8 @@ def parse_channels(text: str | None, device: Device, kind: str) -> tuple[int, ..
         raise DeviceError(f"'{text}' names no channels; write one or two numbers from 1 on, such as 3,4.")
     if min(channels) < 0 or max(channels) >= have:
         raise DeviceError(f"'{device.name}' has {kind} channels 1 to {have}; {text} is not among them.")
+    if kind == "output" and len(set(channels)) < len(channels):
+        raise DeviceError(f"'{text}' is one {kind} channel twice; write two that differ, or one for left and right.")
     return channels
 
 

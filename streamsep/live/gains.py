@@ -34,8 +34,8 @@ PRESETS: dict[str, dict[str, float]] = {
 class Gains:
     """The faders. Any thread may turn them; ``Smoother`` follows in the audio callback.
 
-    ``gain`` in dB, −80 and less is off, at most +12. ``dry_wet`` 0 … 1. Raises OptionError for an unknown stem or
-    preset, or a value out of range.
+    ``gain`` in dB, −80 and less is off, at most +12. ``dry_wet`` 0 … 1. ``chosen``: the last preset. Raises
+    OptionError for an unknown stem or preset, or a value out of range.
     """
 
     def __init__(self, preset: str = "karaoke") -> None:
@@ -49,6 +49,7 @@ class Gains:
         """All faders as ``name`` says; mutes and solos are lifted."""
         if name not in PRESETS:
             raise OptionError(f"unknown preset '{name}'; choose one of {', '.join(PRESETS)}{_meant(name, PRESETS)}.")
+        self.chosen = name
         for stem in STEMS:
             self.gain[stem] = PRESETS[name].get(stem, 0.0)
             self.mute[stem] = self.solo[stem] = False

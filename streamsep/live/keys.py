@@ -72,8 +72,6 @@ class Desk:
 
     def __init__(self, gains: Gains) -> None:
         self._gains = gains
-        self._presets = list(PRESETS)
-        self._preset = 0
         self.selected = 0
 
     def press(self, key: str) -> bool:
@@ -90,8 +88,8 @@ class Desk:
             case "s":
                 gains.set_solo(stem, not gains.solo[stem])
             case "p":
-                self._preset = (self._preset + 1) % len(self._presets)
-                gains.preset(self._presets[self._preset])
+                names = list(PRESETS)
+                gains.preset(names[(names.index(gains.chosen) + 1) % len(names)])
             case "w" | "W":
                 gains.set_dry_wet(min(1.0, max(0.0, round(gains.dry_wet + (0.1 if key == "W" else -0.1), 2))))
             case _:

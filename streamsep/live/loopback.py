@@ -44,10 +44,18 @@ class Probe:
     def restart(self) -> None:
         self.heard: list[Sound] = []
         self._fed = self._played = 0
+        self._heard_at = self._played_at = 0.0  # the first of each
 
     @property
     def seconds(self) -> float:
         return sum(len(block) for block in self.heard) / self._core.format.in_rate
+
+    @property
+    def late(self) -> int:
+        """Samples at 48 kHz by which playing began after hearing: of two streams, one starts before the other."""
+        if self.through or self.format.one_clock:
+            return 0
+        return round((self._played_at - self._heard_at) * SAMPLE_RATE)
 
     @property
     def format(self) -> Format:
@@ -65,6 +73,8 @@ class Probe:
         self._core.slip(now)
 
     def capture(self, block: Sound, now: float) -> None:
+        if not self.heard:
+            self._heard_at = now
         self.heard.append(block[:, self.format.in_channels[0]].copy())
         part = sweep(self.format.in_rate, self._fed, len(block)) if self.through else np.zeros(len(block), np.float32)
         self._fed += len(block)
@@ -72,10 +82,12 @@ class Probe:
 
     def play(self, count: int, now: float) -> Sound:
         out = self._core.play(count, now)
-        if not self.through:
+        if not self.through and self.heard:  # not before: the sweep would lie before what is heard
+            if not self._played:
+                self._played_at = now
             part = sweep(self.format.out_rate, self._played, count)
             out[:, list(self.format.out_channels)] = part[:, None]
-        self._played += count
+            self._played += count
         return out
 
 
@@ -110,7 +122,7 @@ def _listen(probe: Probe) -> int:
         if time.monotonic() > deadline:
             raise DeviceError("the input gives no sound at all; choose another device (streamsep devices).")
         time.sleep(0.05)
-    return delay_of(np.concatenate(probe.heard), probe.format.in_rate)
+    return delay_of(np.concatenate(probe.heard), probe.format.in_rate) - probe.late
 
 
 def sweep(rate: int, start: int, count: int) -> Sound:

@@ -7,11 +7,12 @@ says itself.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.resource_tracker
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, TextIO
 
 _NOISE = (
     "ALSA lib",
@@ -32,12 +33,15 @@ def filtered() -> Iterator[None]:
     except OSError:  # there is none
         yield
         return
+    if os.name == "posix":  # one that began later, with the first shared memory, would hold the pipe open after the end
+        multiprocessing.resource_tracker.ensure_running()
     reading, writing = os.pipe()
     before = sys.stderr
-    sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1)  # ours goes the straight way
+    encoding = getattr(before, "encoding", None) or "utf-8"
+    sys.stderr = _open(os.dup(kept), encoding)  # ours goes the straight way
     os.dup2(writing, 2)
     os.close(writing)
-    thread = threading.Thread(target=_pass, args=(reading, kept), name="streamsep-noise", daemon=True)
+    thread = threading.Thread(target=_pass, args=(reading, kept, encoding), name="streamsep-noise", daemon=True)
     thread.start()
     try:
         yield
@@ -48,8 +52,13 @@ def filtered() -> Iterator[None]:
         sys.stderr = before
 
 
-def _pass(reading: int, kept: int) -> None:
-    with os.fdopen(reading, "r", errors="replace") as source, os.fdopen(kept, "w", buffering=1) as target:
+def _open(file: int, encoding: str) -> TextIO:
+    """To write lines to. What the terminal cannot show is replaced: it must not end the show."""
+    return os.fdopen(file, "w", buffering=1, encoding=encoding, errors="replace")
+
+
+def _pass(reading: int, kept: int, encoding: str) -> None:
+    with os.fdopen(reading, "r", errors="replace") as source, _open(kept, encoding) as target:
         copy(source, target)
 
 

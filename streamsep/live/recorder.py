@@ -32,7 +32,8 @@ _BITS = "24"
 class Recorder:
     """Records from ``start`` to ``stop`` into a new folder in ``directory``, named by the time.
 
-    ``tell`` gets one line when the recording ends early. Raises OutputError when the folder cannot be written.
+    ``tell`` gets one line when the recording ends early, which ``broken`` keeps, and one when it first has a hole.
+    Raises OutputError when the folder cannot be written.
     """
 
     def __init__(self, directory: Path, source: Ring, results: Ring, tell: Callable[[str], None]) -> None:
@@ -42,6 +43,8 @@ class Recorder:
         self._files: dict[str, tuple[soundfile.SoundFile, FileSink]] = {}
         self.folder = _new_folder(directory)
         self.running = True
+        self.broken: str | None = None  # why it ended early
+        self.holes = 0  # blocks that were gone before they could be written
         try:
             for name in ("mixture", *STEMS):
                 sink = FileSink(self.folder / f"{name}.flac")
@@ -72,25 +75,37 @@ class Recorder:
                     for name, (_, sink) in self._files.items():
                         sink.flush()
                         self._check(name)
-            self._write(max(0, self._source.end - self._position))
+            while self._source.end > self._position:
+                self._write(min(_STEP, self._source.end - self._position))
+            self._close()
+            for name in self._files:  # the disk may be full only when the last of it is written
+                self._check(name)
         except OutputError as error:
-            self._tell(str(error))
+            self.broken = str(error)
+            self._tell(self.broken)
         finally:
             self._close()
 
     def _write(self, count: int) -> None:
         start, self._position = self._position, self._position + count
-        mixture = self._source.read(start, count)
-        self._append("mixture", np.zeros((CHANNELS, count), np.float32) if mixture is None else mixture)
-        stems = self._stems(start, count)
+        holes = self.holes
+        mixture, stems = self._read(self._source, start, count), self._read(self._results, start, count)
+        self._append("mixture", mixture)
         for index, stem in enumerate(STEMS):
             self._append(stem, stems[index * CHANNELS : (index + 1) * CHANNELS])
+        if self.holes > holes == 0:
+            self._tell(f"the recording '{self.folder}' has a hole: it was written too slowly; use a faster disk.")
 
-    def _stems(self, start: int, count: int) -> Sound:
-        out = np.zeros((len(STEMS) * CHANNELS, count), np.float32)
-        first, last = max(start, self._results.begin), min(start + count, self._results.end)
-        block = self._results.read(first, last - first) if last > first else None
-        if block is not None:
+    def _read(self, ring: Ring, start: int, count: int) -> Sound:
+        """Zeros where ``ring`` has nothing."""
+        out = np.zeros((ring.channels, count), np.float32)
+        first, last = max(start, ring.begin), min(start + count, ring.end)
+        if last <= first:
+            return out
+        block = ring.read(first, last - first)
+        if block is None:
+            self.holes += 1
+        else:
             out[:, first - start : last - start] = block
         return out
 

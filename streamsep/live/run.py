@@ -51,15 +51,16 @@ def play(
         sys.setswitchinterval(_SWITCH)
         if log:
             stack.callback(log.close)
+        screen = not show.plain and console.is_terminal
         separator = LiveSeparator(input, output, **settings, tell=messages.append)
+        stack.callback(_say_the_rest, separator, messages, log, screen)  # once the separator is closed
         turn(separator.gains)
         print("streamsep: loading the model ...", file=sys.stderr)
         live = stack.enter_context(separator)
         settle()  # the callbacks run in this process
         route = f"{live.streams.plan.input.name} → {live.streams.plan.output.name}"
         print(f"streamsep: live, {route}; Ctrl-C ends.", file=sys.stderr)
-        picture = show.plain or not console.is_terminal
-        loop = _plain if picture else _screen
+        loop = _screen if screen else _plain
         with contextlib.suppress(KeyboardInterrupt):
             loop(live, route, console, messages, log, show.seconds)
         return faders(live.gains) if live.restart else None
@@ -98,6 +99,15 @@ def _screen(
                 logged = now.seconds
                 log.snapshot(now)
             picture.update(screen.draw(now, desk.selected), refresh=True)
+
+
+def _say_the_rest(live: LiveSeparator, messages: deque[str], log: JsonLog | None, screen: bool) -> None:
+    """What was said while all ended; and again that the recording broke off, if only a screen that is gone told it."""
+    lines = _take(messages, log)
+    if screen and live.broken and live.broken not in lines:
+        lines.append(live.broken)
+    for line in lines:
+        print(f"streamsep: {line}", file=sys.stderr, flush=True)
 
 
 def faders(gains: Gains) -> list[str]:

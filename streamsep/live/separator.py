@@ -123,6 +123,9 @@ class LiveSeparator:
         self._devices = DeviceOptions(input, output, in_channels, out_channels, block, duplex)
         self._record = None if record is None else Path(record)
         self._tell = tell or (lambda line: print(f"streamsep: {line}", file=sys.stderr))
+        midi_cc = list(midi_cc)
+        if midi_cc and midi is None:
+            raise OptionError("--midi-cc renumbers a control of --midi; name the MIDI input with --midi, too.")
         self._inputs: list[OscInput | MidiInput] = []
         if osc is not None:
             self._inputs.append(OscInput(osc, Remote(self.gains), self._tell))
@@ -173,6 +176,11 @@ class LiveSeparator:
     def restart(self) -> bool:
         """A JACK server died and is back, and only another process can join it: ``wait`` has returned, start anew."""
         return self.streams.back
+
+    @property
+    def broken(self) -> str | None:
+        """Why the recording ended early."""
+        return None if self._recorder is None else self._recorder.broken
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for ``seconds``, or until ``stop``; True when stopped."""

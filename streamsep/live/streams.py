@@ -18,6 +18,7 @@ from streamsep.live.core import Format
 from streamsep.live.devices import (
     Device,
     devices_elsewhere,
+    find_again,
     find_device,
     forget_portaudio,
     list_devices,
@@ -195,7 +196,8 @@ class Streams:
     def _resume(self) -> str | None:
         try:
             rescan()
-            self.plan = plan(self._named(), model_rates(list_devices()))
+            devices = model_rates(list_devices())
+            self.plan = plan(self._named(devices), devices)
             self.open()
         except DeviceError:
             return None
@@ -206,22 +208,20 @@ class Streams:
         if self.back:
             return None
         try:
-            plan(self._named(), devices_elsewhere())
+            devices = devices_elsewhere()
+            plan(self._named(devices), devices)
         except DeviceError:
             return None
         self.back = True
         return "the sound server is back; streamsep starts again with the same faders."
 
-    def _named(self) -> DeviceOptions:
+    def _named(self, devices: tuple[Device, ...]) -> DeviceOptions:
         """The options with the names that the devices had: an index may mean another one by now."""
-        given = self._options
-        return DeviceOptions(
-            None if given.input is None else self.plan.input.name,
-            None if given.output is None else self.plan.output.name,
-            given.in_channels,
-            given.out_channels,
-            given.block,
-            given.duplex,
+        given, lost = self._options, self.plan
+        return replace(
+            given,
+            input=None if given.input is None else find_again(lost.input, given.input, "input", devices),
+            output=None if given.output is None else find_again(lost.output, given.output, "output", devices),
         )
 
     def _duplex(self, sound: Any) -> list[Any]:

@@ -36,6 +36,7 @@ class Supervisor:
         self._began = [0.0, 0.0]
         self._spare = spare
         self._away_since: float | None = None  # a death whose end is still to be told
+        self._spare_told = False  # that spares die
         self._pause = self._start_at = 0.0
         self._seen = (0, 0)  # results, and samples heard when the last of them came
         self.restarts = 0
@@ -60,7 +61,7 @@ class Supervisor:
         return self._alive(1 - self._active) and self._status.state(1 - self._active) == READY
 
     def start(self) -> None:
-        self._launch(self._active)
+        self._launch(self._active, time.monotonic())
 
     def wait_ready(self, seconds: float) -> None:
         """Raises StreamsepError when the model cannot be loaded, or not in time."""
@@ -72,19 +73,16 @@ class Supervisor:
                 raise StreamsepError(f"the model was not loaded within {seconds:.0f} s; is the machine overloaded?")
             time.sleep(0.02)
 
-    def check(self) -> str | None:
-        """Replace the process when it is dead or stuck. Returns one line when there is something to tell."""
-        now = time.monotonic()
+    def check(self, now: float | None = None) -> str | None:
+        """Replace the process when it is dead or stuck. Returns one line when there is something to tell.
+
+        ``now``: of ``time.monotonic``.
+        """
+        now = time.monotonic() if now is None else now
         if self._processes[self._active] is None:
             return None
         self._end_if_stuck()
-        if self._alive(self._active):
-            return self._all_well(now)
-        if self._away_since is None or self._began[self._active] > self._away_since:
-            return self._replace(now)
-        if now >= self._start_at:
-            self._launch(self._active)
-        return None
+        return self._judge_spare(now) or self._judge_active(now)
 
     def stop(self) -> None:
         self._status.set("stop", 1)
@@ -104,9 +102,9 @@ class Supervisor:
         process = self._processes[slot]
         return process is not None and process.is_alive()
 
-    def _launch(self, slot: int) -> None:
+    def _launch(self, slot: int, now: float) -> None:
         self._status.set_state(slot, LOADING)
-        self._began[slot] = time.monotonic()
+        self._began[slot] = now
         # A daemon ends with its parent; a parent that is killed is noticed by the process itself.
         process = self._context.Process(target=run, args=(self._spec, slot), name="streamsep-model", daemon=True)
         self._processes[slot] = process
@@ -115,32 +113,62 @@ class Supervisor:
     def _all_well(self, now: float) -> str | None:
         if not self.ready:
             return None
-        if self._spare and not self._alive(1 - self._active) and now >= self._start_at:
-            self._defer(1 - self._active, now)  # should this one die, the next waits longer
-            self._launch(1 - self._active)
+        if self._spare and self._processes[1 - self._active] is None and now >= self._start_at:
+            self._launch(1 - self._active, now)
         if self._away_since is None:
             return None
         away, self._away_since = now - self._away_since, None
         return f"the model is back after {away:.1f} s; the stems return."
 
+    def _judge_spare(self, now: float) -> str | None:
+        """Forget a spare that has died, so that another one is launched; one line for the first of them."""
+        slot = 1 - self._active
+        process = self._processes[slot]
+        if process is None or process.is_alive():
+            return None
+        cause = self._cause(slot)
+        self._processes[slot] = None
+        self._defer(slot, now)
+        told, self._spare_told = self._spare_told, True
+        return None if told else f"the spare model process {cause}; the sound goes on, and another spare is started."
+
+    def _judge_active(self, now: float) -> str | None:
+        if self._alive(self._active):
+            return self._all_well(now)
+        if self._away_since is None or self._began[self._active] > self._away_since:
+            return self._replace(now)
+        if now >= self._start_at:
+            self._launch(self._active, now)
+        return None
+
     def _replace(self, now: float) -> str:
         """The active process is dead: the spare takes over, or a new one is started."""
         dead = self._active
-        process = self._processes[dead]
-        cause = "could not load" if self._status.state(dead) == FAILED else f"ended ({_exit(process)})"
+        cause = self._cause(dead)
         self.restarts += 1
         self._status.set_state(dead, LOADING)
         if self.spare_ready:
-            self._status.set("active", 1 - dead)
+            self._hand_over(dead)
+            self._spare_told = False
             self._start_at = now + _SETTLE
             return f"the model process {cause}; its spare takes over, the input bridges a moment."
         self._away_since = now
         if self._alive(1 - dead):
-            self._status.set("active", 1 - dead)
+            self._hand_over(dead)
             return f"the model process {cause}; the sound goes on without separation until its spare has loaded."
         self._defer(dead, now)
         wait = f" in {self._start_at - now:.0f} s" if self._start_at > now else ""
         return f"the model process {cause}; the sound goes on without separation, the model restarts{wait}."
+
+    def _hand_over(self, dead: int) -> None:
+        """It is the other one's turn; the time that the dead one was silent must not be counted against it."""
+        self._processes[dead] = None
+        self._status.set("active", 1 - dead)
+        self._seen = (self._status.get("ticks"), self._source.end)
+
+    def _cause(self, slot: int) -> str:
+        failed = self._status.state(slot) == FAILED
+        return "could not load" if failed else f"ended ({_exit(self._processes[slot])})"
 
     def _defer(self, slot: int, now: float) -> None:
         """When the next process of ``slot`` may start: at once, or later and later where they die young."""

@@ -88,14 +88,14 @@ def profile(
     report = done.report
     if before is not None:
         report["compared"] = compare_reports(before, report)
-    if trace is not None:
-        write_trace(trace, done.rows)
-    if plot is not None:
-        draw(plot, done.frames.total, report)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
         print_profile(Console(highlight=False), report)
+    if trace is not None:  # files come last: one that cannot be written does not cost the report
+        write_trace(trace, done.rows)
+    if plot is not None:
+        draw(plot, done.frames.total, report)
 
 
 @app.command("sweep")
@@ -146,13 +146,13 @@ def sweep(
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("", total=steps(songs, options))
         report = run_sweep(songs, options, lambda text: bar.update(task, description=text, advance=1))
-    if plot is not None:
-        draw_sweep(plot, report)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
         print_sweep(Console(highlight=False, width=None if sys.stdout.isatty() else 150), report)
     for failure in report["failures"]:
         errors.print(f"streamsep: {failure}", markup=False)
+    if plot is not None:  # last: a file that cannot be written does not cost the report
+        draw_sweep(plot, report)
     if report["failures"]:
         raise typer.Exit(2)

@@ -42,6 +42,8 @@ class SweepOptions:
             check_choice("render", render, RENDERS)
         if self.seconds is not None and self.seconds < 1:
             raise OptionError(f"--seconds {self.seconds:g} is less than one window; give 1 or more.")
+        if self.threads < 1:
+            raise OptionError(f"--threads {self.threads} leaves nobody to work; give 1 or more.")
         if self.limit is not None and self.limit < 1:
             raise OptionError(f"--limit {self.limit} leaves no song; give 1 or more.")
 

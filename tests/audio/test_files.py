@@ -88,6 +88,12 @@ def test_files_of_ffmpeg_keep_length_and_time(tmp_path: Path, name: str, codec: 
     assert lag(sound, read) == 0
 
 
+def test_a_name_with_a_colon_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode(tmp_path / "Re: Stacks.m4a", "aac", tune(0.3), 44_100)
+    monkeypatch.chdir(tmp_path)
+    assert probe(Path("Re: Stacks.m4a")).rate == 44_100
+
+
 @pytest.mark.parametrize("size", [1, 777, 4_096, 100_000])
 def test_block_sizes_do_not_change_what_is_read(tmp_path: Path, size: int) -> None:
     path = encode(tmp_path / "a.m4a", "aac", tune(0.3), 44_100)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from streamsep.live import devices
+from streamsep.live.devices import Device
 from tests.cli.conftest import Run
 
 
@@ -23,6 +25,8 @@ from tests.cli.conftest import Run
         (("--threads", "0"), "--threads 0"),
         (("--seconds", "0"), "--seconds 0"),
         (("--osc", "nine"), "--osc 'nine' is no port"),
+        (("--midi-cc", "fader/vocals=3"), "name the MIDI input with --midi"),
+        (("--in", "box", "--virtual-cable"), "--virtual-cable is an input itself"),
         (("--midi", "box", "--midi-cc", "fader/vocals"), "--midi-cc 'fader/vocals' is none"),
         (("--midi", "box", "--midi-cc", "fader/piano=3"), "there is no control 'fader/piano'"),
     ],
@@ -38,3 +42,11 @@ def test_help_has_examples(run: Run) -> None:
     for command in ("live", "devices"):
         result = run(command, "--help")
         assert result.code == 0 and f"streamsep {command}" in result.out
+
+
+def test_names_of_devices_are_shown_as_they_are(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Device(0, "Mic [/b] [red]", "[ALSA]", 2, 0, 48_000, 0.01, 0.01, True, False)
+    monkeypatch.setattr(devices, "list_devices", lambda: (found,))
+    result = run("devices")
+    assert result.code == 0
+    assert "Mic [/b] [red]" in result.out and "[ALSA]" in result.out

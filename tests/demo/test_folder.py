@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,23 @@ def test_an_earlier_demo_is_replaced_and_nothing_else(tmp_path: Path) -> None:
         check_folder(other)
     with pytest.raises(OutputError, match="is a file"):
         check_folder(other / "vocals.wav")
+
+
+def test_a_folder_that_cannot_be_is_told_before_and_while_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file' is a file"):
+        check_folder(tmp_path / "file" / "deep" / "demo")
+    with pytest.raises(OutputError, match="cannot be read"):
+        check_folder(tmp_path / ("x" * 300))
+    with pytest.raises(OutputError, match="cannot be written"):
+        write(tmp_path / "file" / "demo")
+
+
+def test_a_folder_of_another_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the superuser, who may run this, may all
+    for out in (tmp_path, tmp_path / "new" / "demo"):
+        with pytest.raises(OutputError, match="cannot be written; choose another folder"):
+            check_folder(out)
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:

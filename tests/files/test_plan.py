@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from streamsep.files.plan import Song, plan
 
@@ -45,3 +50,26 @@ def test_what_is_missing_is_a_failure_and_no_end(tmp_path: Path) -> None:
     songs, failures = plan([tmp_path / "no.wav", tmp_path / "bare", tmp_path / "a.wav"], tmp_path / "out")
     assert [song.source.name for song in songs] == ["a.wav"]
     assert [failure.source.name for failure in failures] == ["no.wav", "bare"]
+
+
+def test_what_the_system_refuses_is_a_failure_and_no_end(tmp_path: Path) -> None:
+    touch(tmp_path / "a.wav")
+    songs, failures = plan([tmp_path / ("x" * 300), tmp_path / "a.wav"], tmp_path / "out")
+    assert [song.source.name for song in songs] == ["a.wav"]
+    assert len(failures) == 1 and "cannot be read: File name too long." in failures[0].error
+
+
+def test_folders_that_cannot_be_read_are_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "album" / "a.wav", tmp_path / "album" / "private" / "b.wav", tmp_path / "closed" / "c.wav")
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:  # the superuser, who may run this, is refused nothing
+        if Path(path).name in ("private", "closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    songs, failures = plan([tmp_path / "album", tmp_path / "closed"], tmp_path / "out")
+    assert [song.source.name for song in songs] == ["a.wav"]
+    assert [failure.source.name for failure in failures] == ["private", "closed"]
+    assert all(failure.error.endswith("cannot be read: permission denied.") for failure in failures)

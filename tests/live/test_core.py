@@ -16,6 +16,7 @@ from streamsep.config import FRAME
 from streamsep.errors import StreamsepError
 from streamsep.live.core import Core, Format, ModelOptions
 from streamsep.live.gains import Gains
+from streamsep.live.mixer import FADE
 from tests.sounds import tune
 
 BLOCK = 960
@@ -157,6 +158,32 @@ def test_two_clocks_apart_never_run_dry(idle: Core) -> None:
     assert idle.mixer.counts.resyncs == 1  # the opening
     assert abs(idle.mixer.fill - idle.mixer.delay) < FRAME
     assert idle.correction == pytest.approx(-200e-6, abs=200e-6)
+
+
+@pytest.mark.parametrize("one_clock", [True, False])
+def test_after_a_pause_nothing_is_heard_that_came_before_it(idle: Core, one_clock: bool) -> None:
+    idle.gains.set_dry_wet(0)
+    idle.open(Format(block=BLOCK, one_clock=one_clock))
+    drive(idle, tune(1.0, 48_000), wait=False)
+    for _ in range(2):  # the devices do not start at once
+        idle.open(Format(block=BLOCK, one_clock=one_clock))
+    out = [idle.play(BLOCK, 1.0)] if not one_clock else []
+    quiet = np.zeros((BLOCK, 2), np.float32)
+    for index in range(50):
+        idle.capture(quiet, 1 + index * BLOCK / 48_000)
+        out.append(idle.play(BLOCK, 1 + index * BLOCK / 48_000))
+    assert np.abs(np.concatenate(out)[8 * FADE :]).max() < 1e-5  # only the last sample of before fades out
+
+
+def test_a_pause_adds_no_silence_before_anything_was_heard(idle: Core) -> None:
+    for _ in range(2):
+        idle.open(Format(block=BLOCK))
+    assert idle.source.end == 0
+
+
+@pytest.mark.parametrize("in_rate", [8_000, 24_000, 96_000])
+def test_the_inputs_rate_does_not_change_how_long_a_callback_lasts(idle: Core, in_rate: int) -> None:
+    assert idle.wanted_delay(Format(in_rate, one_clock=False)) == idle.wanted_delay(Format(one_clock=False))
 
 
 def test_a_model_that_is_none_is_said_before_anything_starts() -> None:

@@ -48,6 +48,16 @@ def test_keys_turn_the_faders() -> None:
     assert not desk.press("q")
 
 
+def test_p_goes_on_from_the_preset_that_is_there() -> None:
+    gains = Gains("drumless")
+    desk = Desk(gains)
+    desk.press("p")
+    assert gains.chosen == "bassless"
+    gains.preset("all")  # a remote control did
+    desk.press("p")
+    assert gains.chosen == "karaoke"
+
+
 def test_lines_for_people_and_machines(tmp_path: Path) -> None:
     line = plain_line(snapshot())
     assert line.count("\n") == 0

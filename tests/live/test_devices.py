@@ -8,8 +8,11 @@ import sys
 import pytest
 
 from streamsep.errors import DeviceError
-from streamsep.live.devices import Device, find_device, parse_channels
-from streamsep.live.streams import DeviceOptions, explain, plan
+from streamsep.live import streams
+from streamsep.live.core import Core, ModelOptions
+from streamsep.live.devices import Device, find_again, find_device, parse_channels
+from streamsep.live.gains import Gains
+from streamsep.live.streams import DeviceOptions, Streams, explain, plan
 
 
 def device(index: int, name: str, host: str = "ALSA", inputs: int = 2, outputs: int = 2, **more: object) -> Device:
@@ -53,6 +56,44 @@ def test_devices_that_are_not_there(wanted: str, kind: str, said: str) -> None:
     assert str(caught.value).count("\n") == 0
 
 
+MICS = (device(0, "Mic", "MME"), device(1, "Mic", "Windows WASAPI"), device(2, "Mic", "Windows WASAPI 2"))
+
+
+def test_a_full_name_goes_before_a_part_of_one() -> None:
+    assert find_device("mic, windows wasapi", "input", MICS).index == 1
+    with pytest.raises(DeviceError, match="fits several"):
+        find_device("mic", "input", MICS)
+
+
+def test_a_device_is_found_again_wherever_it_is_by_now() -> None:
+    lost = MICS[1]
+    assert find_again(lost, "1", "input", (MICS[2], MICS[0], lost)) == "Mic, Windows WASAPI"
+    twins = (device(3, "Mic", "Windows WASAPI"), device(1, "Mic", "Windows WASAPI"))
+    assert find_again(lost, "Mic, Windows", "input", twins) == "1"
+    assert find_again(lost, "Mic, Windows", "input", (twins[0], device(5, "Mic", "Windows WASAPI"))) == "3"
+    # Its name has changed: the user's words may still fit, an index may mean any other device.
+    assert find_again(lost, "wasapi", "input", (MICS[2],)) == "wasapi"
+    with pytest.raises(DeviceError, match="not back"):
+        find_again(lost, "1", "input", (MICS[2],))
+
+
+def test_an_ambiguous_name_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = list(MICS)
+    monkeypatch.setattr(streams, "list_devices", lambda: tuple(there))
+    monkeypatch.setattr(streams, "model_rates", lambda devices: devices)
+    monkeypatch.setattr(streams, "rescan", lambda: None)
+    monkeypatch.setattr(Streams, "open", lambda self: None)
+    with Core(ModelOptions(), Gains()) as core:
+        shown = Streams(core, DeviceOptions(input="1"))
+        del there[1]
+        shown.paused = True
+        assert shown.check() is None
+        there.insert(0, device(0, "Mic", "Windows WASAPI"))
+        shown._tried_at = 0.0
+        assert "resumed: 'Mic'" in str(shown.check())
+        assert shown.plan.input == there[0]
+
+
 def test_no_device_at_all() -> None:
     with pytest.raises(DeviceError, match="there is no input device"):
         find_device(None, "input", ())
@@ -66,6 +107,9 @@ def test_channels() -> None:
     for text, said in (("9", "channels 1 to 8"), ("0,1", "channels 1 to 8"), ("a", "names no"), ("1,2,3", "names no")):
         with pytest.raises(DeviceError, match=said):
             parse_channels(text, DEVICES[0], "input")
+    assert parse_channels("1,1", DEVICES[0], "input") == (0, 0)
+    with pytest.raises(DeviceError, match="one output channel twice"):
+        parse_channels("1,1", DEVICES[1], "output")
 
 
 def test_two_devices_are_two_clocks_and_jack_is_one() -> None:

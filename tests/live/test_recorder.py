@@ -97,6 +97,37 @@ def test_a_full_disk_ends_the_recording_in_one_line(tmp_path: Path, rings: tuple
     assert len(said) == 1 and "ends here" in said[0] and "the sound goes on" in said[0]
 
 
+def test_a_disk_that_is_full_only_at_the_end_is_told(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
+    source, results = rings
+    said: list[str] = []
+    recorder = Recorder(tmp_path, source, results, said.append)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
+    try:
+        recorder.start()
+        source.write(0.5 * np.random.default_rng(0).standard_normal((2, 1_000)).astype(np.float32))
+        recorder.stop()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(said) == 1 and "ends here" in said[0]
+    assert recorder.broken == said[0]
+
+
+def test_what_was_overwritten_before_it_was_written_is_told_once(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
+    source, results = rings
+    said: list[str] = []
+    recorder = Recorder(tmp_path, source, results, said.append)
+    for ring in rings:
+        ring.write(np.full((ring.channels, 5 * 48_000), 0.25, np.float32))
+    recorder.start()
+    recorder.stop()
+    assert recorder.holes > 1 and not recorder.broken
+    assert len(said) == 1 and "has a hole" in said[0]
+    sound, _ = read_audio(recorder.folder / "vocals.flac")
+    assert sound.shape == (2, 5 * 48_000)
+    assert np.abs(sound[:, -48_000:] - 0.25).max() < 2e-7
+
+
 def test_a_folder_that_cannot_be(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file"):

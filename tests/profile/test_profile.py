@@ -74,6 +74,18 @@ def test_the_command_writes_trace_and_picture_and_compares(
     assert all(any(p["ts"] <= e["ts"] and e["ts"] + e["dur"] <= p["ts"] + p["dur"] for p in pushes) for e in inner)
 
 
+@pytest.mark.parametrize("option", ["--trace", "--plot"])
+def test_a_file_that_cannot_be_written_does_not_cost_the_report(
+    run: Run,  # noqa: F811
+    model: Path,
+    tmp_path: Path,
+    option: str,
+) -> None:
+    result = run("profile", "--frames", 50, "--launches", 0, "--model", model, "--json", option, tmp_path / "no" / "x")
+    assert result.code == 2
+    assert "total" in json.loads(result.out) and "cannot be written" in result.err
+
+
 def test_tables_show_every_stage(run: Run, model: Path) -> None:  # noqa: F811
     result = run("profile", "--frames", 50, "--launches", 0, "--model", model, "--paced")
     assert result.code == 0

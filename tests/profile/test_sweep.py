@@ -78,6 +78,9 @@ def test_sweep_of_two_renders(run: Run, model: Path, tmp_path: Path) -> None:  #
         assert point["total_ms"] == pytest.approx(point["algorithmic_ms"] + point["compute_ms"], abs=0.01)
     assert report["points"][1]["algorithmic_ms"] == pytest.approx(60, abs=0.5)
     assert plot.read_bytes().startswith(b"\x89PNG")
+    shown = run(*line, "--render", "mask", "--seconds", 1, "--plot", tmp_path / "none" / "sweep.png")
+    assert shown.code == 2
+    assert "compute ms" in shown.out and "sweep.png' cannot be written" in shown.err
     shown = run(*line, "--render", "mask", "--seconds", 1)
     assert shown.code == 0
     assert "compute ms" in shown.out
@@ -88,6 +91,7 @@ def test_sweep_of_two_renders(run: Run, model: Path, tmp_path: Path) -> None:  #
     [
         (("--render", "mask,loud"), "unknown render 'loud'"),
         (("--limit", 0), "--limit 0"),
+        (("--threads", 0), "--threads 0"),
         (("--lookahead", "x"), "'x'"),
     ],
 )
