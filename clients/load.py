@@ -135,15 +135,23 @@ async def _listen(session: Session, rate: int, started: float, report: Report) -
 async def run(
     url: str, sessions: int, seconds: float, rate: int, song: Path | None, options: dict[str, Any], insist: bool = False
 ) -> list[Report]:
-    """All sessions side by side."""
+    """All sessions side by side. Raises ClientError for a song that cannot be read."""
     sounds = [noise(seconds, rate, 2, seed) for seed in range(sessions)]
     if song is not None:
-        whole, rate = soundfile.read(song, dtype="float32", always_2d=True)
+        whole, rate = _read(song)
         length, base = round(seconds * rate), np.ascontiguousarray(whole.T[:2], np.float32)
         base = np.tile(base, -(-2 * length // base.shape[1]))
         offsets = np.linspace(0, length, sessions, endpoint=False).astype(int)  # nobody plays the same at once
         sounds = [base[:, offset : offset + length] for offset in offsets]
     return await asyncio.gather(*(play(n, url, sound, rate, options, insist) for n, sound in enumerate(sounds)))
+
+
+def _read(song: Path) -> tuple[NDArray[np.float32], int]:
+    try:
+        sound, rate = soundfile.read(song, dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise ClientError(f"'{song}' cannot be read: {error}") from error
+    return sound.astype(np.float32, copy=False), rate
 
 
 def overall(reports: list[Report]) -> Report:
@@ -199,7 +207,11 @@ def main(
       python -m clients.load --sessions 8 --seconds 60 --song song.wav --json
     """
     options = {"lookahead": lookahead, "format": format, "token": token}
-    reports = asyncio.run(run(url, sessions, seconds, rate, song, options, insist))
+    try:
+        reports = asyncio.run(run(url, sessions, seconds, rate, song, options, insist))
+    except ClientError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
     total = overall(reports)
     if as_json:
         print(json.dumps({"overall": total.to_dict(), "sessions": [r.to_dict() for r in reports]}, indent=2))

@@ -19,6 +19,7 @@ function say(text, state = "") {
 }
 
 async function start() {
+  if (!isSecureContext) return say("Browsers give no sound to such a page; open the page over https or on localhost.");
   const context = new AudioContext({ latencyHint: "interactive" });
   $("start").disabled = true;
   let source;
@@ -73,8 +74,10 @@ function play({ position, count, data }) {
   const stems = STEMS.map((name) => toSound(data[name]));
   run?.playback.port.postMessage({ position, count, stems }, stems.map((stem) => stem.buffer));
   if (!recording) return;
-  for (const name of STEMS) recording.pieces[name].push(data[name]);
-  recording.count += count;
+  const gap = recording.count ? position - recording.end : 0; // what was lost keeps its time
+  for (const name of STEMS) recording.pieces[name].push(new Uint8Array(4 * gap), data[name]);
+  recording.count += gap + count;
+  recording.end = position + count;
   if (recording.count > MOST_RECORDED * recording.rate) record();
 }
 
@@ -116,7 +119,7 @@ function record() {
   } else if (run) {
     $("downloads").replaceChildren();
     const pieces = Object.fromEntries(STEMS.map((name) => [name, []]));
-    recording = { pieces, count: 0, rate: run.context.sampleRate };
+    recording = { pieces, count: 0, end: 0, rate: run.context.sampleRate };
   }
   $("record").setAttribute("aria-pressed", String(Boolean(recording)));
   $("record").textContent = recording ? "Stop recording" : "Record";
@@ -140,7 +143,7 @@ async function list() {
 document.forms.source.addEventListener("submit", (event) => {
   event.preventDefault();
   if (run) stop();
-  else start();
+  else if (!$("start").disabled) start(); // Space comes here also while the button is off
 });
 document.forms.source.addEventListener("change", () => {
   const kind = document.forms.source.elements.source.value;
@@ -149,14 +152,21 @@ document.forms.source.addEventListener("change", () => {
 });
 $("lookahead").addEventListener("change", () => run?.session.set({ lookahead: Number($("lookahead").value) }));
 $("record").addEventListener("click", record);
+/** What a key does, or nothing. */
+function action({ code, shiftKey, target }) {
+  const digit = /^Digit([1-4])$/.exec(code);
+  if (digit) return () => (shiftKey ? desk.solo(digit[1] - 1) : desk.mute(digit[1] - 1));
+  if (code === "KeyR" && !$("record").disabled) return record;
+  if (code === "Space" && !target.matches("button, input")) return () => document.forms.source.requestSubmit();
+}
+
 document.addEventListener("keydown", (event) => {
+  if (event.repeat && event.code === "Enter") event.preventDefault(); // a held key must not start and stop in turn
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input[type=password]")) return;
-  const digit = /^Digit([1-4])$/.exec(event.code);
-  if (digit) event.shiftKey ? desk.solo(digit[1] - 1) : desk.mute(digit[1] - 1);
-  else if (event.code === "KeyR" && !$("record").disabled) record();
-  else if (event.code === "Space" && !event.target.matches("button, input")) document.forms.source.requestSubmit();
-  else return;
+  const act = action(event);
+  if (!act) return;
   event.preventDefault();
+  if (!event.repeat) act();
 });
 $("token").value = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 $("token-row").hidden = !$("token").value;

@@ -23,6 +23,8 @@ export class Session extends EventTarget {
     this.acked = this.seq = this.attempts = 0;
     this.kept = []; // {position, count, data}
     this.ready = null;
+    this.missed = null; // changes that no server has heard of
+    this.said = null; // why the server ends this connection
     this.closed = false;
     this.connect();
   }
@@ -41,7 +43,8 @@ export class Session extends EventTarget {
   /** Begins to hold as soon as possible. */
   set(changes) {
     if (changes.lookahead !== undefined) this.hello.lookahead = changes.lookahead;
-    this.send({ kind: "set", ...changes });
+    if (this.open) this.send({ kind: "set", ...changes });
+    else this.missed = { ...this.missed, ...changes };
   }
 
   close() {
@@ -55,7 +58,10 @@ export class Session extends EventTarget {
     this.open = false;
     this.socket = new WebSocket(this.url);
     this.socket.binaryType = "arraybuffer";
-    this.socket.onopen = () => this.send({ ...this.hello, ...resume });
+    this.socket.onopen = () => {
+      if (!this.ready) this.missed = null; // a new session begins with them
+      this.send({ ...this.hello, ...resume });
+    };
     this.socket.onmessage = ({ data }) => this.hear(data);
     this.socket.onclose = () => this.lost();
   }
@@ -84,14 +90,19 @@ export class Session extends EventTarget {
     this.open = true;
     const next = this.base + ready.position;
     for (const piece of this.kept) if (piece.position + piece.count > next) this.speak(piece);
+    const missed = this.missed;
+    this.missed = null;
+    if (missed) this.set(missed);
     this.tell("ready", { ready });
   }
 
   stems({ position, count, data }) {
     const start = position + this.base;
-    if (start + count <= this.received) return; // was here before the connection was lost
+    const known = Math.max(0, this.received - start); // was here before the connection was lost
+    if (known >= count) return;
     this.received = start + count;
-    this.tell("stems", { position: start, count, data });
+    const rest = Object.entries(data).map(([name, part]) => [name, part.subarray((part.length / count) * known)]);
+    this.tell("stems", { position: start + known, count: count - known, data: Object.fromEntries(rest) });
     if (this.received - this.acked > ACK * this.hello.rate) {
       this.acked = this.received;
       this.send({ kind: "ack", position: this.received - this.base });
@@ -101,6 +112,7 @@ export class Session extends EventTarget {
   error({ code, sentence, fatal, retry_after: wait }) {
     this.tell("notice", { text: sentence });
     if (!fatal) return;
+    this.said = sentence;
     if (FATAL.includes(code)) return this.end(sentence);
     const elsewhere = code === "resume" && wait !== undefined && this.attempts < MISSES;
     if ((code === "resume" && !elsewhere) || code === "gap") this.ready = null; // a new session
@@ -110,10 +122,12 @@ export class Session extends EventTarget {
   lost() {
     this.open = false;
     if (this.closed) return;
-    if (this.attempts >= 12) return this.end("The server does not answer.");
+    const said = this.said;
+    this.said = null;
+    if (this.attempts >= 12) return this.end(said ?? "The server does not answer.");
     const delay = Math.max(this.wait ?? 0, Math.min(5, 0.25 * 2 ** this.attempts++) * (0.5 + Math.random() / 2));
     this.wait = undefined;
-    this.tell("notice", { text: `The connection was lost; trying again in ${delay.toFixed(1)} s.` });
+    this.tell("notice", { text: `${said ?? "The connection was lost."} Trying again in ${delay.toFixed(1)} s.` });
     setTimeout(() => this.closed || this.connect(), 1000 * delay);
   }
 

@@ -16,6 +16,8 @@ from clients.python.files import separate_file
 from clients.python.live import LiveOptions, play_live
 from streamsep.protocol import OUTPUTS
 
+STEMS = ",".join(OUTPUTS[:-1])
+
 
 def main(
     song: Annotated[
@@ -27,9 +29,7 @@ def main(
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Line-in to the server, its mix to the loudspeaker.")] = False,
     url: Annotated[str, typer.Option(metavar="URL", help="Address of the server.")] = "ws://127.0.0.1:8765/v1",
-    stems: Annotated[str, typer.Option(metavar="A,B", help="Only these stems; mix is their sum.")] = ",".join(
-        OUTPUTS[:-1]
-    ),
+    stems: Annotated[str, typer.Option(metavar="A,B", help="Only these stems; mix is their sum.")] = STEMS,
     lookahead: Annotated[int, typer.Option(metavar="K", help="Frames of 40 ms heard ahead: -1, 0, 1 or 2.")] = 0,
     render: Annotated[str, typer.Option(metavar="HOW", help="mask or codec.")] = "mask",
     token: Annotated[str | None, typer.Option(envvar="STREAMSEP_TOKEN", help="Token of the server.")] = None,
@@ -70,11 +70,13 @@ def main(
         if live:
             if song is not None or out is not None:
                 raise ClientError("--live takes no file; leave out FILE and -o, or leave out --live.")
+            if stems != STEMS or overwrite:
+                raise ClientError("--live plays the mix; leave out --stems and --overwrite, or leave out --live.")
             faders = Faders()
             orders = [*(gain or []), *(f"mute {stem}" for stem in mute or []), *(f"solo {stem}" for stem in solo or [])]
             for order in orders:
                 faders.order(order)
-            options = LiveOptions(url, source, speaker, rate, channels, format, lookahead, token)
+            options = LiveOptions(url, source, speaker, rate, channels, format, lookahead, render, token)
             asyncio.run(play_live(options, faders, notice))
             return
         if song is None or out is None:

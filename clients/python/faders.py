@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +62,7 @@ def _decibels(word: str) -> float | None:
         value = float(word.removesuffix("db"))
     except ValueError:
         value = float("nan")
-    if not value >= -120 or 10 ** (value / 20) > MAX_GAIN:
+    if not -120 <= value <= 20 * math.log10(MAX_GAIN):
         raise ClientError(f"'{word}' is no level; give decibels from -120 to +18, or off.")
     return value
 

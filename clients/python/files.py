@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -57,11 +58,13 @@ async def separate_file(
                 await _play(sound, session, parts)
             for stem, path in paths.items():
                 parts[stem].replace(path)
-        except OSError as error:
-            raise ClientError(f"'{out}' cannot be written: {error.strerror or error}.") from error
+        except* (OSError, soundfile.SoundFileError) as errors:
+            error = _first(errors)
+            raise ClientError(f"'{out}' cannot be written: {getattr(error, 'strerror', None) or error}.") from error
         finally:
             for part in parts.values():
-                part.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    part.unlink()
     return paths
 
 
@@ -83,6 +86,14 @@ async def _play(sound: soundfile.SoundFile, session: Session, paths: dict[str, P
 
 
 async def _send(sound: soundfile.SoundFile, session: Session) -> None:
-    for block in sound.blocks(round(BLOCK * sound.samplerate), dtype="float32", always_2d=True):
-        await session.send(np.ascontiguousarray(block.T, np.float32))
+    try:
+        for block in sound.blocks(round(BLOCK * sound.samplerate), dtype="float32", always_2d=True):
+            await session.send(np.ascontiguousarray(block.T, np.float32))
+    except soundfile.SoundFileError as error:
+        raise ClientError(f"'{sound.name}' cannot be read: {error}") from error
     await session.finish()
+
+
+def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -8,7 +8,7 @@ push ─► unsent ─► take ─► sent ─► answered: gone
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamsep.protocol import Flush, Mark, Set
 
@@ -26,7 +26,7 @@ class Sound:
         return self.position + self.count
 
     def after(self, position: int) -> Sound:
-        skip = max(0, position - self.position)
+        skip = min(self.count, max(0, position - self.position))
         return Sound(self.position + skip, self.count - skip, self.data[len(self.data) // self.count * skip :])
 
 
@@ -40,6 +40,9 @@ class Request:
     @property
     def end(self) -> int:
         return self.position
+
+    def after(self, position: int) -> Request:
+        return replace(self, position=max(self.position, position))
 
 
 Entry = Sound | Request
@@ -103,16 +106,29 @@ class Journal:
         return False
 
     def drop_before(self, position: int) -> int:
-        """Forget sound before ``position``, sent or not; returns how many samples of it were never sent."""
+        """Forget sound before ``position``, sent or not; returns how many samples of it were never sent.
+
+        What was asked there is not forgotten: it follows the sound that was.
+        """
         self.answered(position)
-        lost = 0
-        while self._unsent and isinstance(first := self._unsent[0], Sound) and first.position < position:
-            self._unsent.popleft()
-            keep = first.after(position) if first.end > position else None
-            lost += first.count - (keep.count if keep else 0)
-            if keep:
-                self._unsent.appendleft(keep)
-        return lost
+        _cut(self._sent, position)
+        return _cut(self._unsent, position)
+
+
+def _cut(entries: deque[Entry], position: int) -> int:
+    """Drop the sound before ``position``; returns how many samples it was."""
+    asked, lost = [], 0
+    while entries and entries[0].position < position:
+        first = entries.popleft()
+        rest = first.after(position)
+        if isinstance(rest, Request):
+            asked.append(rest)
+            continue
+        lost += first.end - first.position - rest.count
+        if rest.count:
+            entries.appendleft(rest)
+    entries.extendleft(reversed(asked))
+    return lost
 
 
 def _same(entry: Request, answer: Flush | Mark) -> bool:

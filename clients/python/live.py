@@ -36,6 +36,7 @@ class LiveOptions:
     channels: int = 2
     format: str = "s16le"
     lookahead: int = 0
+    render: str = "mask"
     token: str | None = None
 
 
@@ -51,6 +52,7 @@ async def play_live(options: LiveOptions, faders: Faders, say: Callable[[str], N
         stems=("mix",),
         format=options.format,
         lookahead=options.lookahead,
+        render=options.render,
         token=options.token,
         name="live",
         notice=say,
@@ -117,8 +119,8 @@ def _devices(sound: Any, options: LiveOptions, speaker: Speaker, heard: asyncio.
     """Both streams, running."""
     loop = asyncio.get_running_loop()
 
-    def capture(data: Any, count: int, times: Any, status: Any) -> None:
-        loop.call_soon_threadsafe(heard.put_nowait, np.ascontiguousarray(data.T, np.float32))
+    def capture(data: Any, count: int, times: Any, status: Any) -> None:  # copies: the next call writes there again
+        loop.call_soon_threadsafe(heard.put_nowait, np.array(data.T, np.float32, order="C"))
 
     def play(out: Any, count: int, times: Any, status: Any) -> None:
         out[:] = speaker.pull(count)

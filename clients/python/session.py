@@ -118,7 +118,7 @@ class Session:
         self._wire: Wire | None = None
         self._task: asyncio.Task[None] | None = None
         self._acked = self._mark = 0
-        self._closing = False
+        self._error: ClientError | None = None  # why it is over
         self.ready: Ready
 
     async def start(self) -> None:
@@ -164,19 +164,21 @@ class Session:
         self._check()
         future = self._answer("stats")
         await self._tell(Stats())
-        return await future
+        return await asyncio.shield(future)  # others may wait for the same
 
     async def close(self) -> None:
         """Say goodbye and free the place."""
-        self._closing = True
+        over = self._error is not None
+        self._end(ClientError("the session is closed."))
         if self._wire is not None:
-            with contextlib.suppress(ConnectionClosed, TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(2):
                     await self._wire.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._blocks.put_nowait(None)
+        if not over:
+            self._blocks.put_nowait(None)
 
     async def drop(self) -> None:
         """Break the connection as a bad network would; the session goes on by itself."""
@@ -187,6 +189,8 @@ class Session:
         return self._iterate()
 
     async def _iterate(self) -> AsyncIterator[Block]:
+        if self._blocks.empty():
+            self._check()
         while (block := await self._blocks.get()) is not None:
             if isinstance(block, BaseException):
                 raise block
@@ -205,8 +209,8 @@ class Session:
                 await self._wait()
 
     def _check(self) -> None:
-        if self._closing:
-            raise ClientError("the session is closed.")
+        if self._error is not None:
+            raise self._error
 
     def _answer(self, name: str) -> asyncio.Future[Any]:
         return self._answers.setdefault(name, asyncio.get_running_loop().create_future())
@@ -226,14 +230,14 @@ class Session:
             while True:
                 await self._talk()
                 await self._again()
-        except ClientError as error:
-            self._end(error)
         except Exception as error:
-            self._end(ClientError(f"{type(error).__name__}: {error}"))
+            fatal = error if isinstance(error, ClientError) else ClientError(f"{type(error).__name__}: {error}")
+            self._end(fatal)
+            self._blocks.put_nowait(fatal)
 
     def _end(self, error: ClientError) -> None:
-        self._closing = True
-        self._blocks.put_nowait(error)
+        """Whoever waits is told why, and so is whoever asks later."""
+        self._error = self._error or error
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(error)
@@ -282,7 +286,7 @@ class Session:
     async def _open(self, first: bool) -> None:
         hello = self.hello
         if not first:
-            hello = replace(hello, resume=self.ready.resume, received=self.position - self._base)
+            hello = replace(hello, resume=self.ready.resume, received=max(0, self.position - self._base))
         try:
             self._wire, ready = await self._attempt(hello)
         except ServerError as error:

@@ -6,6 +6,7 @@ Positions here are those of the server's session.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,9 @@ class Wire:
         self._socket.transport.abort()
 
     async def close(self) -> None:
-        await self.tell(Bye("done"))
+        """Say goodbye, unless the connection is lost already."""
+        with contextlib.suppress(ConnectionClosed):
+            await self.tell(Bye("done"))
         await self._socket.close()
 
     async def _greeted(self, url: str) -> Ready:

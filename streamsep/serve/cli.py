@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,7 @@ def serve(
         list[str] | None,
         typer.Option(metavar="URL", help="Let pages of this origin connect too; * for all. May be given again."),
     ] = None,
-    idle_timeout: Annotated[float, typer.Option(metavar="S", help="Seconds without a message.")] = 60.0,
+    idle_timeout: Annotated[float, typer.Option(metavar="S", help="Seconds without a message heard or read.")] = 60.0,
     resume_time: Annotated[float, typer.Option(metavar="S", help="Seconds for which a lost client may resume.")] = 30.0,
     drain_time: Annotated[float, typer.Option(metavar="S", help="Seconds to finish in when told to stop.")] = 10.0,
     ray: Annotated[bool, typer.Option("--ray", help="Run replicas of the server with Ray Serve; see below.")] = False,
@@ -82,7 +83,7 @@ def serve(
         max_sessions=max_sessions or 0,
         exact=exact,
         fallback=not no_fallback,
-        token=_token(token_file) if token_file else token,
+        token=_token(token_file) if token_file else _checked(token),
         certfile=certfile,
         keyfile=keyfile,
         origins=tuple(origin or ()),
@@ -115,6 +116,15 @@ def _announce(page: str) -> None:
 
     socket = page.replace("http", "ws", 1) + SOCKET.lstrip("/")
     typer.echo(f"Open {page} in a browser, or connect to {socket}. Ctrl-C ends.")
+
+
+def _checked(token: str | None) -> str | None:
+    """An empty variable is one that somebody forgot to fill; whoever reads options takes it for none."""
+    if token is None and "STREAMSEP_TOKEN" in os.environ:
+        raise OptionError(
+            "STREAMSEP_TOKEN is empty; set it to what cannot be guessed, or unset it to let everybody in."
+        )
+    return token
 
 
 def _token(file: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from websockets.exceptions import ConnectionClosed
@@ -47,7 +47,10 @@ MISTAKES = 10  # messages that may be wrong before the connection is closed
 
 
 class Socket(Protocol):
-    """What a connection needs of a WebSocket. All but ``close`` raise ConnectionClosed when it is closed."""
+    """What a connection needs of a WebSocket. All but ``close`` raise ConnectionClosed when it is closed.
+
+    ``close`` returns after a few seconds at most, also when the client reads nothing.
+    """
 
     async def recv(self) -> str | bytes: ...
 
@@ -84,7 +87,7 @@ class Connection:
         log.info("session %s: hello from %r", session.id, hello.client or "a client", extra=extra)
         refused, free, coder = None, False, Coder(hello, session)
         try:
-            await self._send(self._ready(session, hello, lost))
+            await self._tell([self._ready(session, hello, lost)])
             async with asyncio.TaskGroup() as group:
                 hear = self._hear
                 if self._options.acks:
@@ -212,8 +215,7 @@ class Connection:
             item = await session.outbox.take()
             if isinstance(item, Error) and item.fatal:
                 raise Refused(item.code, item.sentence, free=True)
-            for message in coder.told(item):
-                await self._send(message)
+            await self._tell(coder.told(item))
             session.moved()
 
     async def _watch(self, session: Session) -> None:
@@ -241,6 +243,16 @@ class Connection:
         if isinstance(data, str):
             raise ProtocolError("bad_message", "text messages are not used; send binary ones.")
         return decode(data)
+
+    async def _tell(self, messages: Iterable[Message]) -> None:
+        """Raises Refused when the client reads nothing for so long: no ping would get through to find that out."""
+        idle = self._options.idle_timeout
+        try:
+            async with asyncio.timeout(idle):
+                for message in messages:
+                    await self._send(message)
+        except TimeoutError:
+            raise Refused("idle", f"nothing was read for {idle:g} seconds.", 1008) from None
 
     async def _send(self, message: Message) -> None:
         data = encode(message)

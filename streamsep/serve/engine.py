@@ -7,6 +7,7 @@ neither reading nor writing ever blocks the loop.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -91,12 +92,16 @@ class Engine:
 
     async def stop(self) -> None:
         """End the process; waits for it."""
+        loading = self.started is None
         process = self._drop()
         if process is not None:
+            if loading:  # it listens to nobody yet
+                process.kill()
             await asyncio.to_thread(process.join, 5)
             if process.is_alive():
                 process.kill()
                 await asyncio.to_thread(process.join)
+            atexit.unregister(process.kill)
 
     async def _restart(self, message: Any) -> None:
         code = None if self._process is None else self._process.exitcode
@@ -125,6 +130,7 @@ class Engine:
         self._pipe, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, options), name="streamsep-engine", daemon=True)
         process.start()
+        atexit.register(process.kill)  # multiprocessing would ask with SIGTERM, which the engine ignores, and wait
         self._process = process
         theirs.close()
         self._commands = queue.SimpleQueue()

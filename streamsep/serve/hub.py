@@ -23,6 +23,7 @@ log = logging.getLogger("streamsep.serve")
 RETRY = 10.0  # seconds after which a client that was refused may try again
 ELSEWHERE = 0.1  # seconds after which a client that came to the wrong server may try again
 LATE = 0.02  # part of the last second's frames that were late, above which nobody else is let in
+CALM = 0.5  # part of that share which is left after a heartbeat of an engine that had nothing to do
 
 
 class Refused(Exception):
@@ -178,6 +179,8 @@ class Hub:
             self.frame_seconds += 0.05 * (round.seconds - self.frame_seconds)
             late = sum(count - s.late for id, count in round.late.items() if (s := self._sessions.get(id)))
             self._late += 0.02 * (late / round.batch - self._late)
+        elif not round.events:
+            self._late *= CALM
         for name, counts, counter in (
             ("late", round.late, self.metrics.late),
             ("fallbacks", round.fallbacks, self.metrics.fallbacks),

@@ -62,7 +62,12 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        return self.backlog > WAIT * self._rate or len(self._waiting) > MOST
+        return self.backlog > WAIT * self._rate or self.crowded
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more waits than may, whatever it is: only stems can give way."""
+        return len(self._waiting) > MOST
 
     def push(self, item: Item) -> int:
         """Append; returns how many samples had to be dropped for it, always the oldest."""

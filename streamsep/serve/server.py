@@ -6,18 +6,42 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from websockets.asyncio.server import Server as SocketServer
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from streamsep.errors import OptionError
+from streamsep.protocol import MAX_MESSAGE
 from streamsep.serve.core import Core
 from streamsep.serve.options import ServeOptions
 from streamsep.serve.pages import SOCKET, path_of
 
 log = logging.getLogger("streamsep.serve")
+
+UNREAD = MAX_MESSAGE + (1 << 20)  # bytes that a client may leave unread; the longest message is written as a whole
+CLOSE = 3.0  # seconds that a goodbye may take
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Door(ServerConnection):
+    """A connection that a client which does not read can neither fill nor hold open."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > UNREAD:  # pings are answered without waiting for the reader
+            self.transport.abort()
+
+    async def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close, or break: the limit that websockets has begins when the goodbye has been written."""
+        try:
+            async with asyncio.timeout(CLOSE):
+                await super().close(code, reason)
+        except TimeoutError:
+            self.transport.abort()
 
 
 class Server:
@@ -76,6 +100,7 @@ class Server:
                 options.port,
                 ssl=self._tls,
                 process_request=self._request,
+                create_connection=Door,
                 compression=None,  # sound does not shrink, and a message cannot swell to more than its size
                 max_size=options.max_message,
                 max_queue=4,
@@ -102,18 +127,35 @@ class Server:
         path = path_of(request)
         if path != SOCKET:
             return self.core.page(path)
-        assert self._server is not None
         most = self.options.max_connections or 4 * self.hub.limit + 64
-        return self.core.turned_away(request.headers, len(self._server.connections), most)
+        return self.core.turned_away(request.headers, self.core.connections, most)
 
 
 async def run(options: ServeOptions, announce: Callable[[Server], None]) -> None:
-    """Serve until SIGINT or SIGTERM; a second one ends at once."""
+    """Serve until SIGINT or SIGTERM, which end the loading of the model too; a second one ends at once."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with Server(options) as server:
-        announce(server)
-        await stop.wait()
-        for number in (signal.SIGINT, signal.SIGTERM):
+
+    def told() -> None:
+        stop.set()
+        for number in _SIGNALS:
             loop.remove_signal_handler(number)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, told)
+    async with contextlib.AsyncExitStack() as stack:
+        server = await _unless(stop, stack.enter_async_context(Server(options)))
+        if server is not None:
+            announce(server)
+            await stop.wait()
+
+
+async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, Server]) -> Server | None:
+    """What is being started; None, and an end to it, when ``stop`` comes first."""
+    starter, stopper = asyncio.create_task(starting), asyncio.create_task(stop.wait())
+    await asyncio.wait((starter, stopper), return_when=asyncio.FIRST_COMPLETED)
+    stopper.cancel()
+    if starter.done():
+        return starter.result()
+    starter.cancel()
+    await asyncio.wait([starter])
+    return None

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from streamsep.engine.clock import Clock
@@ -27,7 +28,7 @@ from streamsep.protocol import (
     sample_count,
 )
 from streamsep.serve.outbox import Chunk, Outbox
-from streamsep.serve.traffic import Change, Changed, Desk, Event, Failed, Flushed, Marked, Sounded, Spec
+from streamsep.serve.traffic import Change, Changed, Desk, Event, Failed, Flushed, Marked, Sounded, Spec, in_order
 
 WINDOW = 2.0  # seconds of sound that may be unanswered
 GAP = 1.0  # seconds of missing sound that silence may stand in for
@@ -59,7 +60,7 @@ class Session:
         self.renew_key()
         self.hello, self.rate, self.live = hello, hello.rate, hello.live
         self.format = raw_format(hello.format)
-        self.latency = Clock.make(hello.rate, hello.lookahead, hello.render).latency()
+        self._look(hello.lookahead)
         self.window = round(WINDOW * hello.rate) + self.latency
         self.outbox = Outbox(hello.rate, hello.live)
         self.received = self.answered = self.late = self.fallbacks = 0
@@ -67,7 +68,7 @@ class Session:
         self._held = False  # whether a slow reader has been waited for in vain
         self.seq = 0  # of the next stems message
         self._send = send
-        self._desk, self._lookahead = Desk(hello.stems), hello.lookahead
+        self._desk = Desk(hello.stems)
         self._sound: deque[tuple[int, bytes | int]] = deque()  # (position, sound or length of a silence), unanswered
         self._asked: deque[tuple[int, str, tuple[Any, ...]]] = deque()  # (position, command, values), unanswered
         self._changes: list[Change] = []  # that hold later than ``answered``
@@ -134,6 +135,8 @@ class Session:
                         await self._move()
             except TimeoutError:
                 self._held = True  # from here on the oldest stems give way, until the reader has caught up
+        while self.outbox.crowded:  # answers do not
+            await self._move()
 
     def moved(self) -> None:
         """Something was answered or sent."""
@@ -208,8 +211,9 @@ class Session:
             self._done("flush", lambda values: True)
             return Flush(event.position)
         change = event.change
-        if self._done("set", lambda values: True):
-            self._changes = sorted([*self._changes, change], key=lambda each: each.position or 0)
+        # A new engine also repeats what the old one had answered: that answers no question.
+        if self._done("set", lambda values: replace(values[0], position=change.position) == change):
+            self._changes = in_order(self._changes, change)
         return Set(change.position, change.gains, change.mute, change.solo, change.stems, change.lookahead)
 
     def _done(self, command: str, fits: Callable[[tuple[Any, ...]], bool]) -> bool:
@@ -227,7 +231,12 @@ class Session:
         while self._changes and (self._changes[0].position or 0) < self.answered:
             change = self._changes.pop(0)
             self._desk = change.on(self._desk)
-            self._lookahead = self._lookahead if change.lookahead is None else change.lookahead
+            if change.lookahead is not None:
+                self._look(change.lookahead)
+
+    def _look(self, lookahead: int) -> None:
+        self._lookahead = lookahead
+        self.latency = Clock.make(self.rate, lookahead, self.hello.render).latency()
 
     def _tell_engine(self) -> None:
         hello = self.hello

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 
 from streamsep.config import STEMS
 
@@ -58,6 +59,29 @@ class Change:
             mute=desk.mute if self.mute is None else self.mute,
             solo=desk.solo if self.solo is None else self.solo,
         )
+
+    def then(self, later: Change) -> Change:
+        """Both as one."""
+        values = {each.name: getattr(later, each.name) for each in fields(later)}
+        new = {name: value for name, value in values.items() if value is not None}
+        if self.gains is not None and later.gains is not None:
+            new["gains"] = {**self.gains, **later.gains}
+        return replace(self, **new)
+
+
+def in_order(changes: Sequence[Change], change: Change) -> list[Change]:
+    """``changes`` by position with one more. Those from the same sample on become one, so that a fader that moves
+    while no sound comes takes no room; a lookahead has a place of its own.
+    """
+    at = bisect_right(changes, change.position or 0, key=lambda each: each.position or 0)
+    before, after = [*changes[:at]], changes[at:]
+    if before and _together(before[-1], change):
+        change = before.pop().then(change)
+    return [*before, change, *after]
+
+
+def _together(one: Change, other: Change) -> bool:
+    return one.position == other.position and one.lookahead is None and other.lookahead is None
 
 
 @dataclass(frozen=True)

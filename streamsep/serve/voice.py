@@ -20,7 +20,7 @@ from streamsep.engine.lane import Lane
 from streamsep.engine.settings import Settings
 from streamsep.protocol import MIX, decode_samples, encode_samples
 from streamsep.render.mixer import Mixer
-from streamsep.serve.traffic import Change, Changed, Event, Flushed, Marked, Sounded, Spec
+from streamsep.serve.traffic import Change, Changed, Event, Flushed, Marked, Sounded, Spec, in_order
 
 Sound = NDArray[np.float32]
 FADE = 0.02  # seconds from one lookahead to the next
@@ -95,7 +95,7 @@ class Voice:
             position = max(position, free)
             self._turns.append(_Turn(position, change.lookahead))
         change = replace(change, position=position)
-        self._changes = sorted([*self._changes, change], key=lambda each: each.position or 0)
+        self._changes = in_order(self._changes, change)
         self._events.append(Changed(change))
         self._feed()
 

@@ -50,8 +50,8 @@ def few(alone: float, limit: int) -> float:
 
 def work(pipe: Connection, options: EngineOptions) -> None:
     """Main function of the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when to end, and closes the pipe
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the server decides when to end, and closes the pipe
+        signal.signal(number, signal.SIG_IGN)
     try:
         _serve(pipe, options)
     except StreamsepError as error:

@@ -149,3 +149,25 @@ def test_stopped_it_lets_the_place_go_and_has_the_recording(page: chrome.Page, t
     download.value.save_as(tmp_path / "vocals.wav")
     vocals, rate = soundfile.read(tmp_path / "vocals.wav")
     assert vocals.shape[1] == 2 and len(vocals) > 0.3 * rate and np.abs(vocals).max() > 0.01
+
+
+def test_a_start_waits_for_the_one_before(page: chrome.Page, tiny: Running) -> None:
+    """A form sent twice, a key that is held: one session, which Stop ends."""
+    page.evaluate("() => [1, 2].forEach(() => document.forms.source.requestSubmit())")
+    page.until(PLAYING)
+    for _ in range(2):  # pressed and repeated
+        page.tab.keyboard.down("Space")
+    page.tab.keyboard.up("Space")
+    page.until("document.getElementById('start').textContent === 'Start'")
+    deadline = time.monotonic() + 20
+    while tiny.count("streamsep_sessions") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert tiny.count("streamsep_sessions") == 0
+    assert page.evaluate("document.body.className") == ""
+
+
+def test_a_page_that_gets_no_sound_says_so(page: chrome.Page, tiny: Running) -> None:
+    page.tab.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
+    page.open(tiny.page)
+    page.press("Space")
+    assert "over https or on localhost" in page.until("document.getElementById('status').textContent")

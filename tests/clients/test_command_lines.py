@@ -62,6 +62,20 @@ def test_what_cannot_be_is_said_in_a_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_stems_that_cannot_be_written_are_said_in_a_line(server: Running, make_song: Song, tmp_path: Path) -> None:
+    song = make_song(seconds=0.2)
+    (tmp_path / "file").touch()
+    done = call("python", song, "--url", server.url, "-o", tmp_path / "file" / "out")
+    assert done.returncode == 2
+    assert "out' cannot be written" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_load_that_cannot_be_read_is_said_in_a_line() -> None:
+    done = call("load", "--song", "/nowhere.wav")
+    assert done.returncode == 2
+    assert "'/nowhere.wav' cannot be read" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_load_measures_and_lists_who_was_refused(server: Running) -> None:
     done = call("load", "--url", server.url, "--sessions", 4, "--seconds", 1.5, "--json")
     assert done.returncode == 0, done.stderr

@@ -21,9 +21,10 @@ needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 
 @needs_node
-def test_the_vectors() -> None:
+@pytest.mark.parametrize("name", ["vectors", "session"])
+def test_the_modules(name: str) -> None:
     done = subprocess.run(
-        [str(NODE), "--test", str(ROOT / "tests" / "clients" / "vectors.test.mjs")],
+        [str(NODE), "--test", str(ROOT / "tests" / "clients" / f"{name}.test.mjs")],
         capture_output=True,
         text=True,
         timeout=60,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ import soundfile
 
 from clients.python.errors import ClientError
 from clients.python.faders import Faders
+from clients.python.live import LiveOptions, _devices
+from clients.python.speaker import Speaker
 from streamsep.engine.separator import load
 from tests.clients.listening import energy, likeness
 from tests.live import sound_server
@@ -33,7 +38,7 @@ def test_faders_as_people_write_them() -> None:
     assert changes["gains"]["vocals"] == pytest.approx(0.2512, abs=1e-4) and changes["gains"]["drums"] == 0
     assert changes["mute"] == ("other",) and changes["solo"] == ()
     assert str(faders) == "vocals -12.0 dB, drums off, bass +6.0 dB, other +0.0 dB (mute)"
-    for line in ("vocals", "vocals loud", "vocals 30", "mute guitar", "vocals nan", "louder please now"):
+    for line in ("vocals", "vocals loud", "vocals 30", "vocals 7000", "mute guitar", "vocals nan", "louder please now"):
         with pytest.raises(ClientError):
             faders.order(line)
     faders.order("reset")
@@ -44,6 +49,8 @@ def test_faders_as_people_write_them() -> None:
     ("arguments", "said"),
     [
         (["--live", "song.wav"], "--live takes no file"),
+        (["--live", "--stems", "vocals"], "--live plays the mix; leave out --stems"),
+        (["--live", "--overwrite"], "--live plays the mix; leave out --stems and --overwrite"),
         (["--live", "--gain", "vocals=loud"], "'loud' is no level"),
         (["--live", "--mute", "guitar"], "no stem 'guitar'"),
         (["--live", "--url", "ws://127.0.0.1:9/v1"], "no server at"),
@@ -55,6 +62,34 @@ def test_what_cannot_be_is_said_in_a_line(arguments: list[str], said: str) -> No
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_what_was_heard_is_a_copy() -> None:
+    """The sound library writes the next block where the last one was."""
+    callbacks: dict[str, Any] = {}
+
+    def stream(name: str) -> Any:
+        def opened(callback: Any, **_: Any) -> Any:
+            callbacks[name] = callback
+            return nullcontext()
+
+        return opened
+
+    async def capture(channels: int) -> list[np.ndarray]:
+        sound = SimpleNamespace(InputStream=stream("input"), OutputStream=stream("output"), PortAudioError=OSError)
+        heard: asyncio.Queue[np.ndarray] = asyncio.Queue()
+        options = LiveOptions("", channels=channels)
+        with _devices(sound, options, Speaker(RATE, channels), heard):
+            buffer = np.zeros((3, channels), np.float32)
+            for number in (1, 2):
+                buffer[:] = number
+                callbacks["input"](buffer, 3, None, None)
+            return [await heard.get() for _ in range(2)]
+
+    for channels in (1, 2):
+        blocks = asyncio.run(capture(channels))
+        assert [block.shape for block in blocks] == [(channels, 3)] * 2
+        assert [float(block.mean()) for block in blocks] == [1, 2] and blocks[0].flags.c_contiguous
 
 
 @contextmanager

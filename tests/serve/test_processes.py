@@ -19,9 +19,12 @@ import pytest
 from clients.python import connect
 from streamsep.config import STEMS
 from streamsep.protocol import Audio, Error, Flush, Stems, encode_samples
+from streamsep.serve.core import Core
+from streamsep.serve.options import ServeOptions
+from streamsep.serve.server import run as run_server
 from tests.cli.conftest import Run, run  # noqa: F401
 from tests.engine.helpers import stack
-from tests.serve.running import HELLO, Running, collect, free_port, greet, metric, raw, serving
+from tests.serve.running import HELLO, Running, collect, free_port, greet, metric, raw, separate, serving
 from tests.serve.running import run as run_async
 from tests.sounds import tune
 
@@ -154,6 +157,39 @@ def test_told_to_stop_it_answers_what_was_heard(tmp_path: Path) -> None:
     assert expected.endswith(vocals) and len(vocals) > len(expected) // 2
 
 
+def test_told_to_stop_together_with_its_engine_it_still_drains(server: Running) -> None:
+    """A service manager tells every process of the group: the engine leaves it to the server."""
+    song, pid = tune(1.0, 48_000), server.inside(lambda s: s.engine.pid)
+    restarts = server.inside(lambda s: s.engine.restarts)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(pid, number)
+    assert stack(run_async(separate(server.url, song))).shape == (4, *song.shape)
+    assert server.inside(lambda s: (s.engine.pid, s.engine.restarts)) == (pid, restarts)
+
+
+def test_the_engine_ends_with_its_server_however_that_ends(model: Path) -> None:
+    with serving(model, free_port(), "--max-sessions", "1", "--log-json") as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        if not children.exists():
+            pytest.skip("this system does not list a process's children")
+        engines = [Path("/proc") / pid for pid in children.read_text().split()]
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 10
+        while any(engine.exists() for engine in engines):
+            assert engines and time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_told_to_stop_while_the_model_loads_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def load(_: Core) -> None:
+        asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Core, "start", load)
+    run_async(run_server(ServeOptions(port=0), lambda _: pytest.fail("it is not ready")), 5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -173,6 +209,13 @@ def test_what_cannot_be_is_said_in_a_line(run: Run, arguments: list[str], said: 
     assert said in result.err and result.err.count("\n") == 1
 
 
+def test_an_empty_token_is_none_that_was_meant(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("STREAMSEP_TOKEN", "")
+    result = run("serve", "--port", "0", "--model", "/nowhere")
+    assert result.code == 2
+    assert "STREAMSEP_TOKEN is empty" in result.err and result.err.count("\n") == 1
+
+
 def test_a_model_that_is_none(run: Run, tmp_path: Path) -> None:  # noqa: F811
     result = run("serve", "--port", "0", "--model", tmp_path)
     assert result.code == 2
@@ -186,7 +229,6 @@ def test_tls(model: Path, tmp_path: Path) -> None:
     from websockets.asyncio.client import connect as open_socket
 
     from streamsep.protocol import Ready, decode, encode
-    from streamsep.serve.options import ServeOptions
     from tests.serve.running import running
 
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"

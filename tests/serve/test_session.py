@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from streamsep.config import STEMS
+from streamsep.engine.clock import Clock
 from streamsep.engine.separator import Separator
 from streamsep.protocol import Audio, Error, Flush, Hello, Mark, Message, Set, decode_samples, encode_samples
 from streamsep.serve.outbox import Chunk
 from streamsep.serve.scheduler import Scheduler
-from streamsep.serve.session import Session
+from streamsep.serve.session import MOST_ASKED, Session
+from streamsep.serve.traffic import Change, in_order
 from tests.sounds import tune
 
 RATE, CHANNELS = 48_000, 1
@@ -129,3 +131,49 @@ def test_whatever_dies_no_sample_and_no_answer_is_lost(separator: Separator, ask
     assert list(dict.fromkeys(item for item in stage.told if isinstance(item, Mark))) == stage.marks
     ends = dict.fromkeys(item.position for item in stage.told if isinstance(item, Flush))
     assert list(ends) == list(dict.fromkeys(end.position for end in stage.ends))
+
+
+def test_faders_that_move_while_no_sound_comes_take_no_room(separator: Separator) -> None:
+    stage = Stage(separator, 0)
+    stage.audio(5_000)
+    stage.rest()
+    for number in range(2 * MOST_ASKED):
+        stage.session.ask(Set(gains={"vocals": number / MOST_ASKED}, mute=("drums",)))
+        stage.round()
+    stage.session.ask(Set(gains={"bass": 0.5}))
+    stage.die()
+    stage.audio(5_000)
+    stage.rest()
+    assert len([item for item in stage.told if isinstance(item, Set)]) > 2 * MOST_ASKED
+    desk = stage.session._desk
+    assert (desk.gains[0], desk.gains[2], desk.mute) == ((2 * MOST_ASKED - 1) / MOST_ASKED, 0.5, ("drums",))
+
+
+def test_changes_from_the_same_sample_on_are_one() -> None:
+    changes: list[Change] = []
+    for change in (
+        Change(7, gains={"bass": 0.5, "drums": 0.5}, solo=()),
+        Change(7, gains={"bass": 1.0}, mute=("other",)),
+        Change(3, solo=("bass",)),
+        Change(7, lookahead=1),
+        Change(7, solo=("drums",)),
+        Change(7, mute=()),
+    ):
+        changes = in_order(changes, change)
+    assert changes == [
+        Change(3, solo=("bass",)),
+        Change(7, gains={"bass": 1.0, "drums": 0.5}, mute=("other",), solo=()),
+        Change(7, lookahead=1),
+        Change(7, mute=(), solo=("drums",)),
+    ]
+
+
+def test_the_latency_is_that_of_the_lookahead_that_holds(separator: Separator) -> None:
+    stage = Stage(separator, -1)
+    assert stage.session.latency == Clock.make(RATE, -1, "mask").latency()
+    stage.audio(5_000)
+    stage.lookahead(0, 2)
+    for _ in range(4):
+        stage.audio(5_000)
+    stage.rest()
+    assert stage.session.latency == Clock.make(RATE, 2, "mask").latency()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket
 import struct
 import zlib
 from collections.abc import Awaitable, Callable
@@ -102,6 +103,22 @@ async def slow_message(url: str, hello: Hello) -> str:
     return await _drip(reader, writer, _frame(2, bytes(MAX_AUDIO)))
 
 
+async def ping_flood(url: str, hello: Hello) -> str:
+    """64 MB of the socket's own pings, whose answers nobody reads."""
+    writer = await deaf(url)
+    return "" if await pinged(writer, 64) else "all of them were answered"
+
+
+async def deaf_guest(url: str, hello: Hello) -> str:
+    """A session whose client reads nothing; the caller's timeout says when it may stay."""
+    writer = await deaf(url, encode(hello))
+    gone = await pinged(writer, 8)
+    while not gone:
+        await asyncio.sleep(0.1)
+        gone = await pinged(writer, 0)
+    return ""
+
+
 async def many_doors(url: str, hello: Hello) -> str:
     """Two hundred connections that say nothing: each is closed."""
     opened = await asyncio.gather(*(_open(url) for _ in range(200)), return_exceptions=True)
@@ -126,9 +143,35 @@ ATTACKS: dict[str, Attack] = {
         slow_handshake,
         slow_hello,
         slow_message,
+        ping_flood,
+        deaf_guest,
         many_doors,
     )
 }
+
+
+async def deaf(url: str, *messages: bytes) -> asyncio.StreamWriter:
+    """A connection that has said ``messages`` and reads nothing but the answer to its handshake."""
+    parts, plug = urlsplit(url), socket.socket()
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+    plug.connect((parts.hostname, parts.port))
+    reader, writer = await asyncio.open_connection(sock=plug, limit=1 << 10)
+    await _upgrade(url, reader, writer)
+    writer.writelines(_frame(2, message) for message in messages)
+    return writer
+
+
+async def pinged(writer: asyncio.StreamWriter, megabytes: int) -> bool:
+    """Send as many pings, one at least; whether the server has closed the connection by then."""
+    ping = _frame(9, bytes(125))
+    try:
+        for _ in range(megabytes << 4 or 1):
+            writer.write(ping * (500 if megabytes else 1))
+            await writer.drain()
+    except ConnectionError:
+        writer.close()
+        return True
+    return False
 
 
 def _frame(first: int, payload: bytes, final: bool = True) -> bytes:
@@ -150,6 +193,11 @@ async def _open(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
 
 async def _handshake(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await _open(url)
+    await _upgrade(url, reader, writer)
+    return reader, writer
+
+
+async def _upgrade(url: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     key = base64.b64encode(os.urandom(16)).decode()
     lines = ("GET /v1 HTTP/1.1", f"Host: {urlsplit(url).netloc}", "Upgrade: websocket", "Connection: Upgrade")
     more = (f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "", "")
@@ -157,7 +205,6 @@ async def _handshake(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
     head = await reader.readuntil(b"\r\n\r\n")
     if b" 101 " not in head.splitlines()[0]:
         raise ConnectionRefusedError(head.splitlines()[0].decode())
-    return reader, writer
 
 
 async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> str:
