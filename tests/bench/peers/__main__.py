@@ -79,7 +79,7 @@ def _cell(value: Callable[[dict[str, Any]], str], row: dict[str, Any]) -> str:
 
 def with_ratios(rows: list[dict[str, Any]]) -> None:
     """Every row's operations over those of the first, whatever call counted them."""
-    first = rows[0].get("gflops_per_second")
+    first = rows[0].get("gflops_per_second") if rows else None
     for row in rows:
         if first and "gflops_per_second" in row:
             row["gflops_per_second_ratio"] = round(row["gflops_per_second"] / first, 3)
