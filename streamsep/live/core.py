@@ -116,11 +116,8 @@ class Core:
 
     def open(self, format: Format) -> None:
         """Devices of this format are about to call. Also after they were lost."""
-        delay = self.wanted_delay(format)
-        if self._side.captures:  # the playhead begins in silence, not in what was heard before the pause
-            self.source.write(np.zeros((CHANNELS, delay + _block(format)), np.float32))
         self._side = _make_side(format)
-        self.mixer.resync(delay)
+        self.mixer.begin(self.wanted_delay(format))
 
     @property
     def format(self) -> Format:

@@ -61,6 +61,7 @@ class Mixer:
         self._separated = False  # stems have been heard: only then is their absence a gap
         self._playing = False
         self._stopped_at = -1  # end of the input when it ran dry
+        self._first = -FADE  # position before which nothing is heard, and from which on the sound fades in
         self._last = np.zeros((source.channels, 1), np.float32)
         self._soften_next = False
         self._decay = np.exp(-np.arange(8 * FADE) / FADE).astype(np.float32)
@@ -82,6 +83,8 @@ class Mixer:
         out = mixture * (weight * factors[_DRY] + (1 - weight) * factors[_GAP])
         scaled = stems * factors[: len(STEMS), None]
         out += scaled.sum(0) * (weight * factors[_WET])
+        if self.playhead < self._first + FADE:
+            out *= np.clip((self.playhead - self._first + np.arange(count, dtype=np.float32)) / FADE, 0, 1)
         self._meter(mixture, scaled, weight)
         self.playhead += count
         return self._finish(out, heard)
@@ -92,6 +95,12 @@ class Mixer:
             self.delay = delay
         self._playing, self._stopped_at = False, -1
         self.counts.resyncs += 1
+
+    def begin(self, delay: int) -> None:
+        """Devices start from silence: their input goes on where the last one ended, of which no more is heard."""
+        self.resync(delay)
+        self._first = self._stopped_at = self._source.end
+        self._last, self._residue = np.zeros_like(self._last), self._residue[:, :0]
 
     @property
     def fill(self) -> int:

@@ -154,10 +154,25 @@ def test_a_resync_changes_the_delay_softly(bench: Bench) -> None:
     assert largest_step(np.concatenate(out, axis=1)) < bench.step() * 1.2
 
 
+def test_a_new_input_fades_in_and_nothing_is_heard_of_the_old_one(bench: Bench) -> None:
+    bench.run(40)
+    bench.mixer.begin(DELAY)
+    first, gaps = bench.source.end, bench.mixer.counts.fallback_samples
+    out = [bench.mixer.pull(BLOCK) for _ in range(3)]  # it has not begun
+    out += [bench.run(40)]
+    position = bench.mixer.playhead
+    silence = out[-1].shape[1] - (position - first)
+    assert np.abs(out[-1][:, :silence]).max() < 1e-6
+    assert np.abs(out[-1][:, silence + FADE :] - bench.mixture[:, first + FADE : position]).max() < 1e-4
+    assert largest_step(np.concatenate(out, axis=1)) < bench.step() * 1.2
+    assert bench.mixer.counts.fallback_samples == gaps and bench.mixer.fill == DELAY
+
+
 HAPPENS = st.one_of(
     st.tuples(st.just("run"), st.integers(1, 4), st.sampled_from((None, 100, 3_000, 3_900, 4_200))),
     st.tuples(st.just("jump"), st.integers(-4_500, 2_000)),
     st.tuples(st.just("resync"), st.sampled_from((1_920, DELAY, 6_000))),
+    st.tuples(st.just("begin"), st.sampled_from((1_920, DELAY, 6_000))),
     st.tuples(st.just("input stops"), st.integers(1, 12)),
     st.tuples(st.just("output stops"), st.integers(1, 8)),
 )
@@ -176,6 +191,10 @@ def test_whatever_happens_nothing_clicks_and_it_finds_back(happens: list, preset
                 bench.results.restart(bench.source.end + values[0])
             elif what == "resync":
                 bench.mixer.resync(*values)
+            elif what == "begin":  # whatever was heard, the device has stopped in between
+                assert largest_step(np.concatenate(out, axis=1)) < bench.step() * 1.4
+                bench.mixer.begin(*values)
+                out = [np.zeros((2, 2), np.float32)]
             elif what == "input stops":
                 out += [bench.mixer.pull(BLOCK) for _ in range(values[0])]
             else:

@@ -121,7 +121,7 @@ def kill(
                     "clicks": found.clicks,
                     "underruns": found.underruns,
                     "lines": len(found.said),
-                    "said": found.said[0] if found.said else "",
+                    "said": " | ".join(found.said),
                 }
             )
     demands = [
