@@ -6,7 +6,7 @@ const VERSION = 1;
 const KEEP = 2; // seconds of sound that can be said again
 const ACK = 0.5; // seconds of stems between two acks
 const MISSES = 5; // attempts to find the session, where several servers stand behind the address
-const FATAL = ["auth", "version", "unsupported", "hello", "bad_message", "bad_audio"]; // trying again mends none of these
+const FATAL = ["auth", "version", "hello", "bad_message", "bad_audio"]; // trying again mends none of these
 
 /** What happens comes as events: ready, stems {position, count, data}, notice {text}, end {text}. */
 export class Session extends EventTarget {

@@ -59,7 +59,8 @@ def main(
 
     \b
     Examples:
-      streamsep serve & python -m clients.profile.server
+      streamsep serve                          # in another terminal, until it says where to connect
+      python -m clients.profile.server
       python -m clients.profile.server --url ws://stage:8765/v1 --lookahead -1 --json
     """
     found = measure(url, lookahead, seconds, rate, block, token)

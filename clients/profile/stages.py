@@ -207,7 +207,8 @@ def main(
 
     \b
     Examples:
-      streamsep serve & python -m clients.profile.stages
+      streamsep serve                          # in another terminal, until it says where to connect
+      python -m clients.profile.stages
       python -m clients.profile.stages --url ws://stage:8765/v1 --frames 5000 --paced --json
     """
     found = asyncio.run(measure(url, frames, rate, lookahead, paced, token))

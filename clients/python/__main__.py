@@ -52,8 +52,9 @@ def main(
     """Separate a file on a server, or live sound.
 
     A file's stems are 32-bit float wav files of its rate, channels and length, the same samples that
-    `streamsep separate` computes. A lost connection is taken up again by itself. Live, lines on stdin move the faders:
-    `vocals -12`, `mute drums`, `solo bass`, `reset`, `quit`.
+    `streamsep separate` computes (beside other sessions to -100 dBFS, unless the server runs with --exact). A lost
+    connection is taken up again by itself. Live, lines on stdin move the faders: `vocals -12`, `mute drums`,
+    `solo bass`, `reset`, `quit`.
 
     \b
     Examples:

@@ -211,7 +211,7 @@ class Error(Message):
 
 @dataclass(frozen=True)
 class Bye(Message):
-    """The end. A client's bye frees its session at once; a server's says why it leaves."""
+    """The end: a client's session is free at once. A server that leaves says why by an error."""
 
     kind: ClassVar[str] = "bye"
     reason: Annotated[str, Text(200)] = ""
