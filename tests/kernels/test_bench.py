@@ -12,6 +12,11 @@ from kernels.inputs import contract, make_inputs, ops
 from kernels.registry import IMPLEMENTATIONS, resolve
 
 
+def small(op: str) -> dict[str, int]:
+    """Sizes of the op's first case, without its thousands of rows."""
+    return {**contract(op).cases()[0].sizes, **({"batch": 1, "rows": 3} if op == "band_energies" else {})}
+
+
 def test_every_op_can_be_measured() -> None:
     assert ops() == sorted({known.op for known in IMPLEMENTATIONS})
 
@@ -21,8 +26,7 @@ def test_inputs_fit_the_reference_and_cost_is_positive(op: str) -> None:
     torch.manual_seed(0)
     function = resolve(op, "cpu", "reference").function
     case = contract(op).cases()[0]
-    sizes = {**case.sizes, **({"batch": 1, "rows": 3} if op == "band_energies" else {})}
-    out = function(*make_inputs(op, sizes, torch.float32, "cpu"))
+    out = function(*make_inputs(op, small(op), torch.float32, "cpu"))
     for part in out if isinstance(out, tuple) else (out,):
         assert part.is_complex() or not part.is_floating_point() or part.isfinite().all()
     cost = contract(op).cost(**case.sizes)
@@ -32,8 +36,7 @@ def test_inputs_fit_the_reference_and_cost_is_positive(op: str) -> None:
 @pytest.mark.parametrize("op", ops())
 def test_there_are_inputs_of_every_precision(op: str) -> None:
     for dtype in (torch.float16, torch.bfloat16):
-        sizes = {**contract(op).cases()[0].sizes, **({"batch": 1, "rows": 3} if op == "band_energies" else {})}
-        assert make_inputs(op, sizes, dtype, "cpu")
+        assert make_inputs(op, small(op), dtype, "cpu")
 
 
 def test_json_names_backends_and_floor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

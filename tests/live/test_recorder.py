@@ -77,21 +77,28 @@ def test_what_was_recorded_can_be_read_before_the_end(tmp_path: Path, rings: tup
         recorder.stop()
 
 
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """What a full disk does to a file, for all of this process."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_a_full_disk_ends_the_recording_in_one_line(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
     source, results = rings
     said: list[str] = []
     recorder = Recorder(tmp_path, source, results, said.append)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
-    try:
+    with files_of_at_most(60_000):
         recorder.start()
         rng = np.random.default_rng(0)
         source.write(0.5 * rng.standard_normal((2, 150_000)).astype(np.float32))
         deadline = time.monotonic() + 60
         while recorder.running and time.monotonic() < deadline:
             time.sleep(0.05)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     recorder.stop()
     assert not recorder.running
     assert len(said) == 1 and "ends here" in said[0] and "the sound goes on" in said[0]
@@ -101,14 +108,10 @@ def test_a_disk_that_is_full_only_at_the_end_is_told(tmp_path: Path, rings: tupl
     source, results = rings
     said: list[str] = []
     recorder = Recorder(tmp_path, source, results, said.append)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
-    try:
+    with files_of_at_most(1_000):
         recorder.start()
         source.write(0.5 * np.random.default_rng(0).standard_normal((2, 1_000)).astype(np.float32))
         recorder.stop()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(said) == 1 and "ends here" in said[0]
     assert recorder.broken == said[0]
 
