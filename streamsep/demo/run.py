@@ -17,6 +17,7 @@ from streamsep.demo.picture import draw
 from streamsep.demo.player import play
 from streamsep.demo.report import captions, measure
 from streamsep.demo.song import compose_song
+from streamsep.engine.pauses import settle
 from streamsep.errors import OptionError
 from streamsep.evaluate.timing import FRAME_MS, frame_summary
 
@@ -56,6 +57,7 @@ def run_demo(options: DemoOptions, console: Console) -> dict[str, Any]:
     stream = separator.stream(rate=SAMPLE_RATE, channels=2, lookahead=options.lookahead)
     pace = "in real time" if options.paced else "as fast as it goes"
     console.print(f"streaming it through '{options.model}' {pace} …")
+    settle()
     with Display(console, song.seconds, FRAME_MS) as display:
         played = play(stream, song.mixture, SAMPLE_RATE, FRAME, options.paced, display.heard)
     report: dict[str, Any] = {
