@@ -85,6 +85,7 @@ class ConditionConfig:
     left_context: int = 48  # frames a layer's attention sees, its own included
     ff_mult: int = 2
     out_dim: int = 256
+    zoom: int = 0  # STFT columns over which low bins are resolved further, 0: they are not
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from streamsep.config import BINS, ENVELOPES, envelope_edges, trunk_edges
+from streamsep.config import BINS, ENVELOPES, TRUNK_BANDS, envelope_edges, trunk_edges
 
 
 @functools.lru_cache(maxsize=8)
@@ -52,14 +52,14 @@ class GroupLinear(nn.Module):
 
 
 class BandLinear(nn.Module):
-    """One linear map per trunk band: the band's bins and channels in, ``dim`` out.
+    """One linear map for each of the first ``bands`` trunk bands: the band's bins and channels in, ``dim`` out.
 
     Bands of equal width share one batched matrix product; the last two differ by one bin, which is padded with zeros.
     """
 
-    def __init__(self, channels: int, dim: int) -> None:
+    def __init__(self, channels: int, dim: int, bands: int = TRUNK_BANDS) -> None:
         super().__init__()
-        edges = trunk_edges()
+        edges = trunk_edges()[: bands + 1]
         widths = [b - a for a, b in zip(edges, edges[1:], strict=False)]
         groups: list[tuple[int, int, int]] = []  # first bin, bands, width
         start = 0
@@ -69,13 +69,13 @@ class BandLinear(nn.Module):
             start += sum(same)
         self.groups = groups
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(bands, width * channels, dim) * (width * channels) ** -0.5)
-            for _, bands, width in groups
+            nn.Parameter(torch.randn(count, width * channels, dim) * (width * channels) ** -0.5)
+            for _, count, width in groups
         )
         self.bias = nn.Parameter(torch.zeros(len(widths), dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` [M, 961, channels] → [M, 30, dim]."""
+        """``x`` [M, bins, channels] → [M, bands, dim]: 961 bins of all 30 bands, or those of the first ones."""
         out: list[Tensor] = []
         for (start, bands, width), weight in zip(self.groups, self.weights, strict=True):
             part = x[:, start : start + bands * width]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from streamsep.condition.bands import GroupLinear
 from streamsep.condition.conformer import Conformer
 from streamsep.condition.features import BandEmbedding, spectral_features
+from streamsep.condition.zoom import Zoom
 from streamsep.config import LOOKAHEADS, TRUNK_BANDS, ConditionConfig
 from streamsep.streaming import State, StreamModule
 
@@ -44,6 +45,7 @@ class ConditionEncoder(StreamModule):
         super().__init__()
         self.cfg = cfg
         self.embed = BandEmbedding(cfg.band_dim)
+        self.zoom = Zoom(cfg.zoom, cfg.band_dim) if cfg.zoom else None
         self.merge = GroupLinear(cfg.tokens, TRUNK_BANDS // cfg.tokens * cfg.band_dim, cfg.dim)
         self.position = nn.Parameter(torch.randn(cfg.tokens, cfg.dim) * 0.5)
         self.lookahead = nn.Embedding(len(LOOKAHEADS), cfg.dim)
@@ -52,6 +54,8 @@ class ConditionEncoder(StreamModule):
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
         state.add("recent", MAX_LOOKAHEAD, TRUNK_BANDS, self.cfg.band_dim, device=device)
+        if self.zoom is not None:
+            state.nest("zoom", self.zoom.init_state(slots, device))
         state.nest("conformer", self.conformer.init_state(slots, device))
         return state
 
@@ -68,7 +72,8 @@ class ConditionEncoder(StreamModule):
         """
         b, t = level.shape
         features = spectral_features(spectrum.flatten(0, 1), level.flatten())
-        x = self.embed(features).unflatten(0, (b, t)).transpose(1, 2)
+        zoomed = None if self.zoom is None else self.zoom(spectrum, level)
+        x = self.embed(features, zoomed).unflatten(0, (b, t)).transpose(1, 2)
         tokens = self.conformer(
             self._merged(x.transpose(1, 2)).transpose(1, 2) + self.lookahead(lookahead)[:, None, None]
         )
@@ -81,7 +86,8 @@ class ConditionEncoder(StreamModule):
 
         ``spectrum`` [B, 2, 2, 961], ``level`` [B] → ``tokens`` [B, N, dim], ``target`` [B, 30, band_dim].
         """
-        x = self.embed(spectral_features(spectrum, level))
+        zoomed = None if self.zoom is None else self.zoom.step(spectrum, level, state.child("zoom"), active)
+        x = self.embed(spectral_features(spectrum, level), zoomed)
         history = torch.cat([x[:, None], state["recent"]], 1)  # [B, 1 + MAX, N, D], newest first
         frames = lookahead_frames(lookahead)
         slot = torch.arange(x.shape[0], device=x.device)

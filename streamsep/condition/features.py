@@ -46,6 +46,7 @@ class BandEmbedding(nn.Module):
         self.norm = nn.RMSNorm(dim)
         self.position = nn.Parameter(torch.randn(TRUNK_BANDS, dim) * 0.5)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """``features`` [M, 961, 6] → [M, 30, dim]."""
-        return self.norm(self.project(features)) + self.position
+    def forward(self, features: Tensor, zoomed: Tensor | None = None) -> Tensor:
+        """``features`` [M, 961, 6], and ``zoomed`` [M, 30, dim] to be added to their bands → [M, 30, dim]."""
+        bands = self.project(features)
+        return self.norm(bands if zoomed is None else bands + zoomed) + self.position

@@ -1,4 +1,4 @@
-"""A deeper net that says what the one it comes from says: training goes on from there. Knows nets; trains nothing."""
+"""A larger net that says what the one it comes from says: training goes on from there. Knows nets; trains nothing."""
 
 from __future__ import annotations
 
@@ -35,4 +35,17 @@ def deepen(net: Net, layers: int) -> Net:
             copy.load_state_dict(block.state_dict())
             for name in _EXITS:
                 copy.get_parameter(name).zero_()
+    return grown
+
+
+@torch.no_grad()
+def zoomed(net: Net, columns: int) -> Net:
+    """A copy of ``net`` that resolves low bins over ``columns`` columns; until it is trained both separate alike.
+
+    Raises ValueError when ``net`` does so already.
+    """
+    if net.config.condition.zoom:
+        raise ValueError(f"this net has a zoom of {net.config.condition.zoom} columns.")
+    grown = Net(replace(net.config, condition=replace(net.config.condition, zoom=columns)))
+    grown.load_state_dict(net.state_dict(), strict=False)
     return grown

@@ -18,8 +18,9 @@ def stage_bytes(net: Net) -> dict[str, int]:
     semantic = net.config.codec.semantic_codebooks
     tables = lm.tables.vectors[:semantic]
     depth = _bytes(lm.depth.parameters()) - _size(lm.depth.tied_head)
+    zoom = net.trunk.encoder.zoom
     return {
-        "features": _bytes(net.trunk.encoder.embed.parameters()),
+        "features": _bytes([*net.trunk.encoder.embed.parameters(), *(zoom.parameters() if zoom is not None else ())]),
         "condition": _bytes(
             [
                 *net.trunk.encoder.conformer.parameters(),

@@ -62,6 +62,7 @@ PROBES: tuple[Probe, ...] = (
     Probe("condition", "trunk", f"{_NET}.trunk", "step"),
     Probe("features", "level", f"{_NET}.trunk.level", "step"),
     Probe("features", "spectral features", f"{_NET}.trunk.encoder", "step"),
+    Probe("features", "zoom", f"{_NET}.trunk.encoder.zoom", "step"),
     Probe("features", "band embedding", f"{_NET}.trunk.encoder.embed", "forward"),
     Probe("condition", "merged bands", f"{_NET}.trunk.encoder", "_merged"),
     Probe("condition", "Conformer", f"{_NET}.trunk.encoder.conformer", "step"),

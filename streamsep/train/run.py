@@ -16,7 +16,7 @@ from streamsep.data.mixing import MixingDataset
 from streamsep.engine.separator import find_model
 from streamsep.errors import OptionError
 from streamsep.model.checkpoint import load_model, save_model
-from streamsep.model.grow import deepen
+from streamsep.model.grow import deepen, zoomed
 from streamsep.model.net import Net
 from streamsep.model.trunk import Trunk
 from streamsep.paper.checkpoint import save_paper
@@ -151,7 +151,7 @@ STAGES: dict[str, Make] = {"guide": _guide, "codec": _codec, "lm": _lm}
 
 
 def _start(init: str | None, recipe: Recipe) -> Net | None:
-    """The model that training begins with, deeper where the recipe's trunk is.
+    """The model that training begins with, deeper and with a zoom where the recipe's trunk is.
 
     Raises OptionError when it is not of the recipe's shape.
     """
@@ -161,6 +161,8 @@ def _start(init: str | None, recipe: Recipe) -> Net | None:
     layers, asked = net.config.condition.layers, recipe.model.condition.layers
     if layers < asked <= 2 * layers:
         net = deepen(net, asked)
+    if recipe.model.condition.zoom and not net.config.condition.zoom:
+        net = zoomed(net, recipe.model.condition.zoom)
     if replace(net.config, name=recipe.model.name) != recipe.model:
         raise OptionError(f"the model '{init}' is not of the recipe's shape; choose the recipe it was trained with.")
     return net.requires_grad_(True).train()

@@ -21,7 +21,7 @@ from streamsep.config import BINS, ENVELOPES, LOOKAHEADS, ConditionConfig, envel
 from streamsep.streaming import State
 
 CONFIG = ConditionConfig(
-    band_dim=8, tokens=6, dim=16, layers=2, heads=2, kernel=3, left_context=5, ff_mult=2, out_dim=12
+    band_dim=8, tokens=6, dim=16, layers=2, heads=2, kernel=3, left_context=5, ff_mult=2, out_dim=12, zoom=8
 )
 FRAMES = 13  # more than the attention's left context, so that its ring turns over
 M = TypeVar("M", bound=torch.nn.Module)
@@ -117,7 +117,9 @@ def test_encoder_steps_equal_the_sequence_at_every_lookahead() -> None:
 
 def test_target_is_the_frame_that_is_emitted() -> None:
     encoder, x, level, lookahead = all_lookaheads()
-    embedded = encoder.embed(spectral_features(x.flatten(0, 1), level.flatten())).unflatten(0, (4, FRAMES))
+    assert encoder.zoom is not None
+    features, zoomed = spectral_features(x.flatten(0, 1), level.flatten()), encoder.zoom(x, level)
+    embedded = encoder.embed(features, zoomed).unflatten(0, (4, FRAMES))
     _, target = encoder(x, level, lookahead)
     for row, k in enumerate(LOOKAHEADS):
         for t in range(FRAMES):

@@ -21,7 +21,9 @@ SMALL = ModelConfig(
         encoder_layers=1,
         decoder_layers=1,
     ),
-    condition=ConditionConfig(band_dim=8, tokens=6, dim=16, layers=1, heads=2, kernel=3, left_context=5, out_dim=12),
+    condition=ConditionConfig(
+        band_dim=8, tokens=6, dim=16, layers=1, heads=2, kernel=3, left_context=5, out_dim=12, zoom=4
+    ),
     lm=LMConfig(
         dim=32,
         layers=2,

@@ -1,4 +1,4 @@
-"""Deeper nets: they begin where the others ended, and can go on."""
+"""Larger nets: they begin where the others ended, and can go on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from streamsep.model.grow import deepen
+from streamsep.model.grow import deepen, zoomed
 from streamsep.model.net import Net
 from tests.model.small import SMALL
 
 CONFIG = replace(SMALL, condition=replace(SMALL.condition, layers=2))
+BLUNT = replace(SMALL, condition=replace(SMALL.condition, zoom=0))
 
 
 def spectrum() -> torch.Tensor:
@@ -46,3 +47,21 @@ def test_what_is_new_is_trained() -> None:
 def test_other_depths_are_refused(layers: int) -> None:
     with pytest.raises(ValueError, match="cannot become"):
         deepen(Net(CONFIG), layers)
+
+
+def test_a_zoom_says_nothing_until_it_is_trained() -> None:
+    torch.manual_seed(0)
+    net = Net(BLUNT)
+    grown = zoomed(net, 8)
+    assert grown.config.condition.zoom == 8
+    lookahead = torch.tensor([0, 2])
+    one, two = (each.trunk(spectrum(), lookahead) for each in (net, grown))
+    torch.testing.assert_close(one.logits, two.logits)
+    two.tokens.square().sum().backward()
+    assert grown.trunk.encoder.zoom is not None
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in grown.trunk.encoder.zoom.parameters())
+
+
+def test_a_net_is_zoomed_once() -> None:
+    with pytest.raises(ValueError, match="has a zoom of 8"):
+        zoomed(zoomed(Net(BLUNT), 8), 8)
