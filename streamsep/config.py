@@ -77,7 +77,8 @@ class ConditionConfig:
     """Band-split causal Conformer over the mixture."""
 
     band_dim: int = 32  # a trunk band outside the Conformer
-    tokens: int = 6  # neighbouring bands are merged to so many tokens a frame; divides TRUNK_BANDS
+    tokens: int = 6  # of a frame; neighbouring bands are merged to one
+    shared: tuple[int, ...] = ()  # tokens of each group of bands: all of them hear it, each speaks for a part; (): one
     dim: int = 128
     layers: int = 4
     heads: int = 4
@@ -86,6 +87,30 @@ class ConditionConfig:
     ff_mult: int = 2
     out_dim: int = 256
     zoom: int = 0  # STFT columns over which low bins are resolved further, 0: they are not
+
+    def __post_init__(self) -> None:
+        if sum(self.per_group) != self.tokens or TRUNK_BANDS % len(self.per_group):
+            raise ValueError(f"{self.tokens} tokens are not {list(self.per_group)} for groups of {TRUNK_BANDS} bands.")
+
+    @property
+    def per_group(self) -> tuple[int, ...]:
+        """Tokens of each group of neighbouring trunk bands."""
+        return self.shared or (1,) * self.tokens
+
+    @property
+    def group_of_token(self) -> tuple[int, ...]:
+        """The group that each token hears."""
+        return tuple(group for group, tokens in enumerate(self.per_group) for _ in range(tokens))
+
+    @property
+    def token_of_band(self) -> tuple[int, ...]:
+        """The token that speaks for each trunk band."""
+        width, first = TRUNK_BANDS // len(self.per_group), 0
+        found: list[int] = []
+        for tokens in self.per_group:
+            found += [first + band * tokens // width for band in range(width)]
+            first += tokens
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -120,9 +145,10 @@ class ModelConfig:
 
     @staticmethod
     def from_dict(raw: dict[str, Any]) -> ModelConfig:
+        condition: dict[str, Any] = {**raw["condition"], "shared": tuple(raw["condition"].get("shared", ()))}
         return ModelConfig(
             name=raw["name"],
             codec=CodecConfig(**raw["codec"]),
-            condition=ConditionConfig(**raw["condition"]),
+            condition=ConditionConfig(**condition),
             lm=LMConfig(**raw["lm"]),
         )

@@ -41,13 +41,16 @@ class ConditionEncoder(StreamModule):
     the embedded bands of that frame (zeros for k = -1, which has not been heard yet).
     """
 
+    group_of_token: Tensor
+
     def __init__(self, cfg: ConditionConfig) -> None:
         super().__init__()
         self.cfg = cfg
         self.embed = BandEmbedding(cfg.band_dim)
         self.zoom = Zoom(cfg.zoom, cfg.band_dim) if cfg.zoom else None
-        self.merge = GroupLinear(cfg.tokens, TRUNK_BANDS // cfg.tokens * cfg.band_dim, cfg.dim)
+        self.merge = GroupLinear(cfg.tokens, TRUNK_BANDS // len(cfg.per_group) * cfg.band_dim, cfg.dim)
         self.position = nn.Parameter(torch.randn(cfg.tokens, cfg.dim) * 0.5)
+        self.register_buffer("group_of_token", torch.tensor(cfg.group_of_token), persistent=False)
         self.lookahead = nn.Embedding(len(LOOKAHEADS), cfg.dim)
         self.conformer = Conformer(cfg)
 
@@ -98,7 +101,9 @@ class ConditionEncoder(StreamModule):
 
     def _merged(self, x: Tensor) -> Tensor:
         """Bands [..., 30, band_dim] → tokens [..., N, dim]."""
-        return self.merge(x.unflatten(-2, (self.cfg.tokens, -1)).flatten(-2)) + self.position
+        groups = x.unflatten(-2, (len(self.cfg.per_group), -1)).flatten(-2)
+        heard = groups[..., self.group_of_token, :] if self.cfg.shared else groups
+        return self.merge(heard) + self.position
 
 
 class ConditionPool(nn.Module):

@@ -19,10 +19,17 @@ MASK_SHAPE = (len(STEMS), SIDES, SUBFRAMES, ENVELOPES)
 class GuideHead(nn.Module):
     """Tokens and target features of a frame → mask logits; their softmax over stems sums to one."""
 
+    heard: Tensor
+    spoken: Tensor
+
     def __init__(self, cfg: ConditionConfig) -> None:
         super().__init__()
         hidden = 4 * cfg.band_dim
-        self.split = GroupLinear(cfg.tokens, cfg.dim, TRUNK_BANDS // cfg.tokens * cfg.band_dim)
+        self.groups, self.most = len(cfg.per_group), max(cfg.per_group)
+        self.split = GroupLinear(self.groups, cfg.dim, TRUNK_BANDS // self.groups * cfg.band_dim)
+        heard, spoken = _places(cfg)
+        self.register_buffer("heard", heard, persistent=False)
+        self.register_buffer("spoken", spoken, persistent=False)
         self.mix = nn.Linear(2 * cfg.band_dim, 2 * hidden)
         width = len(STEMS) * SIDES * SUBFRAMES * ENVELOPES_PER_BAND
         self.weight = nn.Parameter(torch.zeros(TRUNK_BANDS, hidden, width))
@@ -30,12 +37,33 @@ class GuideHead(nn.Module):
 
     def forward(self, tokens: Tensor, target: Tensor) -> Tensor:
         """``tokens`` [M, N, dim], ``target`` [M, 30, band_dim] → logits [M, S, 2 sides, 2 subframes, 120] float32."""
-        bands = self.split(tokens).unflatten(-1, (-1, target.shape[-1])).flatten(1, 2)
+        bands = self._of_bands(tokens)
         gate, value = self.mix(torch.cat([bands, target], -1)).chunk(2, -1)
         hidden = (F.silu(gate) * value).transpose(0, 1)
         out = torch.baddbmm(self.bias.to(hidden.dtype)[:, None], hidden, self.weight.to(hidden.dtype)).float()
         out = out.unflatten(-1, (*MASK_SHAPE[:3], ENVELOPES_PER_BAND))  # [30, M, S, 2, 2, 4]
         return out.permute(1, 2, 3, 4, 0, 5).flatten(-2)
+
+    def _of_bands(self, tokens: Tensor) -> Tensor:
+        """``tokens`` [M, N, dim] → what they say of each band, [M, 30, band_dim]."""
+        width = TRUNK_BANDS // self.groups
+        if self.most == 1:
+            return self.split(tokens).unflatten(-1, (width, -1)).flatten(1, 2)
+        said = self.split(tokens[:, self.heard].unflatten(1, (self.most, self.groups)))
+        return said.unflatten(-1, (width, -1)).flatten(1, 3)[:, self.spoken]
+
+
+def _places(cfg: ConditionConfig) -> tuple[Tensor, Tensor]:
+    """[most · groups] token of each place, a group's i-th token in row i; [30] where, of (place, band of its group), a
+    band is."""
+    groups, most = len(cfg.per_group), max(cfg.per_group)
+    width, first = TRUNK_BANDS // groups, [sum(cfg.per_group[:g]) for g in range(groups)]
+    heard = [first[g] + min(i, cfg.per_group[g] - 1) for i in range(most) for g in range(groups)]
+    spoken = [
+        ((token - first[band // width]) * groups + band // width) * width + band % width
+        for band, token in enumerate(cfg.token_of_band)
+    ]
+    return torch.tensor(heard), torch.tensor(spoken)
 
 
 def log_masks(logits: Tensor) -> Tensor:

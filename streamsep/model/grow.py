@@ -11,6 +11,15 @@ from streamsep.model.net import Net
 _BLOCKS = "trunk.encoder.conformer.blocks."
 # What a block adds to its input passes one of these.
 _EXITS = ("first.down.weight", "second.down.weight", "time.out.weight", "conv.down.weight", "bands.out.weight")
+# What each token has of its own, and what joins them.
+_BY_TOKEN = (
+    "trunk.encoder.merge.weight",
+    "trunk.encoder.merge.bias",
+    "trunk.encoder.position",
+    "pool.narrow.weight",
+    "pool.narrow.bias",
+)
+_POOLED = "pool.out.weight"
 
 
 @torch.no_grad()
@@ -48,4 +57,26 @@ def zoomed(net: Net, columns: int) -> Net:
         raise ValueError(f"this net has a zoom of {net.config.condition.zoom} columns.")
     grown = Net(replace(net.config, condition=replace(net.config.condition, zoom=columns)))
     grown.load_state_dict(net.state_dict(), strict=False)
+    return grown
+
+
+@torch.no_grad()
+def shared(net: Net, per_group: tuple[int, ...]) -> Net:
+    """A copy of ``net`` with so many tokens for each group of bands, where it has one: more room for what is in them.
+
+    New tokens are copies of their group's. They say what it said but for one thing: attention over bands hears a group
+    as often as it has tokens. Raises ValueError when ``net`` shares groups already, or has others.
+    """
+    old = net.config.condition
+    if old.shared or len(per_group) != old.tokens:
+        raise ValueError(f"a net of {list(old.per_group)} tokens cannot get {list(per_group)}.")
+    new = replace(old, tokens=sum(per_group), shared=per_group)
+    grown = Net(replace(net.config, condition=new))
+    groups = torch.tensor(new.group_of_token)
+    state = net.state_dict()
+    for name in _BY_TOKEN:
+        state[name] = state[name][groups]
+    out = state[_POOLED].unflatten(1, (old.tokens, -1)) / torch.tensor(per_group)[None, :, None]
+    state[_POOLED] = out[:, groups].flatten(1)
+    grown.load_state_dict(state)
     return grown

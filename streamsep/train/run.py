@@ -16,7 +16,7 @@ from streamsep.data.mixing import MixingDataset
 from streamsep.engine.separator import find_model
 from streamsep.errors import OptionError
 from streamsep.model.checkpoint import load_model, save_model
-from streamsep.model.grow import deepen, zoomed
+from streamsep.model.grow import deepen, shared, zoomed
 from streamsep.model.net import Net
 from streamsep.model.trunk import Trunk
 from streamsep.paper.checkpoint import save_paper
@@ -163,6 +163,8 @@ def _start(init: str | None, recipe: Recipe) -> Net | None:
         net = deepen(net, asked)
     if recipe.model.condition.zoom and not net.config.condition.zoom:
         net = zoomed(net, recipe.model.condition.zoom)
+    if recipe.model.condition.shared and not net.config.condition.shared:
+        net = shared(net, recipe.model.condition.shared)
     if replace(net.config, name=recipe.model.name) != recipe.model:
         raise OptionError(f"the model '{init}' is not of the recipe's shape; choose the recipe it was trained with.")
     return net.requires_grad_(True).train()

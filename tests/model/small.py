@@ -22,7 +22,7 @@ SMALL = ModelConfig(
         decoder_layers=1,
     ),
     condition=ConditionConfig(
-        band_dim=8, tokens=6, dim=16, layers=1, heads=2, kernel=3, left_context=5, out_dim=12, zoom=4
+        band_dim=8, tokens=4, shared=(2, 1, 1), dim=16, layers=1, heads=2, kernel=3, left_context=5, out_dim=12, zoom=4
     ),
     lm=LMConfig(
         dim=32,
