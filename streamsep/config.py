@@ -91,6 +91,8 @@ class ConditionConfig:
     def __post_init__(self) -> None:
         if sum(self.per_group) != self.tokens or TRUNK_BANDS % len(self.per_group):
             raise ValueError(f"{self.tokens} tokens are not {list(self.per_group)} for groups of {TRUNK_BANDS} bands.")
+        if self.zoom % SUBFRAMES or 0 < self.zoom < 2 * SUBFRAMES:
+            raise ValueError(f"a zoom of {self.zoom} columns is not of whole frames, two at least.")
 
     @property
     def per_group(self) -> tuple[int, ...]:

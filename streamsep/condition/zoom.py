@@ -44,8 +44,6 @@ class Zoom(StreamModule):
 
     def __init__(self, columns: int, dim: int) -> None:
         super().__init__()
-        if columns % SUBFRAMES or columns < 2 * SUBFRAMES:
-            raise ValueError(f"{columns} columns are not whole frames, two at least.")
         self.frames = columns // SUBFRAMES
         self.bins = trunk_edges()[BANDS]
         self.project = BandLinear(SIDES * PARTS, dim, BANDS)

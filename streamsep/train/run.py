@@ -151,20 +151,20 @@ STAGES: dict[str, Make] = {"guide": _guide, "codec": _codec, "lm": _lm}
 
 
 def _start(init: str | None, recipe: Recipe) -> Net | None:
-    """The model that training begins with, deeper and with a zoom where the recipe's trunk is.
+    """The model that training begins with, grown to the recipe's trunk where that is larger.
 
     Raises OptionError when it is not of the recipe's shape.
     """
     if init is None:
         return None
     net = load_model(find_model(init))
-    layers, asked = net.config.condition.layers, recipe.model.condition.layers
-    if layers < asked <= 2 * layers:
-        net = deepen(net, asked)
-    if recipe.model.condition.zoom and not net.config.condition.zoom:
-        net = zoomed(net, recipe.model.condition.zoom)
-    if recipe.model.condition.shared and not net.config.condition.shared:
-        net = shared(net, recipe.model.condition.shared)
+    had, asked = net.config.condition, recipe.model.condition
+    if had.layers < asked.layers <= 2 * had.layers:
+        net = deepen(net, asked.layers)
+    if asked.zoom and not had.zoom:
+        net = zoomed(net, asked.zoom)
+    if asked.shared and not had.shared and len(asked.shared) == had.tokens:
+        net = shared(net, asked.shared)
     if replace(net.config, name=recipe.model.name) != recipe.model:
         raise OptionError(f"the model '{init}' is not of the recipe's shape; choose the recipe it was trained with.")
     return net.requires_grad_(True).train()

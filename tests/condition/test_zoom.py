@@ -83,9 +83,3 @@ def test_no_frame_depends_on_a_later_one() -> None:
     (gradient,) = torch.autograd.grad(out[:, 6].square().sum(), x)
     heard = gradient.abs().amax((0, 2, 3, 4)) > 0
     assert heard.tolist() == [3 <= t <= 6 for t in range(FRAMES)]
-
-
-@pytest.mark.parametrize("length", [0, 2, 7])
-def test_whole_frames_two_at_least(length: int) -> None:
-    with pytest.raises(ValueError, match="not whole frames"):
-        Zoom(length, 4)

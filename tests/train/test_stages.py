@@ -209,6 +209,10 @@ def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, 
     (tmp_path / "bad.toml").write_text("[guide]\noptions = { shares = 3 }\n")
     with pytest.raises(OptionError, match="the stage guide has no option 'shares'; it has share, colour_db"):
         load_recipe(str(tmp_path / "bad.toml"))
+    for wrong, said in (("zoom = 7", "whole frames"), ("shared = [2, 1]", "6 tokens are not")):
+        (tmp_path / "bad.toml").write_text(f"[model.condition]\n{wrong}\n")
+        with pytest.raises(OptionError, match=said):
+            load_recipe(str(tmp_path / "bad.toml"))
     with pytest.raises(OptionError, match="train that stage first"):
         train("lm", TrainOptions(str(recipe), (pool,), None, tmp_path, workers=0))
 
@@ -228,5 +232,10 @@ def test_training_can_begin_with_a_model(
     grown = Log()
     train("guide", replace(options, recipe=str(deeper), out=tmp_path / "deep"), grown.append)
     assert grown.values("share")[0] == pytest.approx(log.values("share")[0], rel=0.02)
+    wider = tmp_path / "wider.toml"
+    wider.write_text(recipe.read_text().replace("tokens = 5", "tokens = 6\nshared = [1, 2, 1, 1, 1]\nzoom = 4"))
+    more = Log()
+    train("guide", replace(options, recipe=str(wider), out=tmp_path / "wide"), more.append)
+    assert more.values("share")[0] == pytest.approx(log.values("share")[0], rel=0.05)
     with pytest.raises(OptionError, match="not of the recipe's shape"):
         train("guide", replace(options, recipe="tiny", out=tmp_path / "other"))
