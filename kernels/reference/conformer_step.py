@@ -99,7 +99,7 @@ def _write(ring: Tensor, new: Tensor, position: Tensor, active: Tensor | None) -
 
 
 def cases() -> list[Case]:
-    sizes = {"tokens": 6, "dim": 128, "hidden": 256, "window": 48, "kernel": 5}
+    sizes = {"tokens": 8, "dim": 128, "hidden": 256, "window": 48, "kernel": 5}
     return [Case("tiny, one stream", {"slots": 1, **sizes}), Case("tiny, 64 streams", {"slots": 64, **sizes})]
 
 

@@ -64,7 +64,7 @@ def train(
       streamsep train codec --recipe tiny --pool pool --valid valid
       streamsep train lm --recipe tiny --pool pool --valid valid
       streamsep train guide --recipe my.toml --pool pool --pool musdb/train --out runs/mine --steps 20000
-      streamsep train lm --recipe tiny-joint --pool my-songs --valid valid --init tiny --out runs/more
+      streamsep train lm --recipe tiny-wide --pool my-songs --valid valid --init tiny --out runs/more
       streamsep train paper --recipe paper --pool pool --valid valid --init tiny
       accelerate launch --num_processes 2 -m streamsep train guide --pool pool --valid valid    # two GPUs
     """
