@@ -19,6 +19,7 @@ import typer
 
 from clients.profile.card import Sound, delay, noise
 from clients.python import ClientError
+from clients.python.live import portaudio
 
 _MOST = 1.0  # seconds of delay that are looked for
 _LIKE = 0.5  # below, it is not the noise that came back
@@ -81,8 +82,7 @@ def judge(what: str, sent: Sound, came: Sound, rate: int, xruns: int) -> DeviceR
 
 def _play(device: str | int | None, played: Sound, channels: int, rate: int) -> tuple[Sound, int]:
     """What ``channels`` inputs heard meanwhile [channels, n], and how often the device was too late."""
-    import sounddevice
-
+    sounddevice = portaudio()
     heard = np.zeros((channels, played.shape[1]), np.float32)
     at, xruns, done = 0, 0, threading.Event()
 

@@ -42,7 +42,7 @@ class LiveOptions:
 
 async def play_live(options: LiveOptions, faders: Faders, say: Callable[[str], None]) -> None:
     """Until Ctrl-C, SIGTERM or ``quit``. Raises ClientError when server or devices cannot be had."""
-    sound = _portaudio()
+    sound = portaudio()
     speaker = Speaker(options.rate, options.channels)
     heard: asyncio.Queue[NDArray[np.float32]] = asyncio.Queue()
     session = await connect(
@@ -162,7 +162,8 @@ async def _lines() -> AsyncIterator[str]:
         yield await lines.get()
 
 
-def _portaudio() -> Any:
+def portaudio() -> Any:
+    """The module sounddevice. Raises ClientError when it or PortAudio is missing."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:

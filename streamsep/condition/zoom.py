@@ -63,7 +63,10 @@ class Zoom(StreamModule):
     def forward(self, spectrum: Tensor, level: Tensor) -> Tensor:
         """``spectrum`` [B, T, 2, 2, 961] complex, ``level`` [B, T] → [B·T, 30, dim]."""
         low = F.pad(self._demodulated(spectrum), (0, 0) * 4 + (self.frames - 1, 0))
-        return self._bands(low.unfold(1, self.frames, 1).movedim(-1, 2).flatten(0, 1), level.flatten())
+        frames = low.unfold(1, self.frames, 1).movedim(-1, 2).flatten(0, 1)
+        with torch.autocast(frames.device.type, enabled=False):  # what cancels out needs all digits
+            parts = self._resolved(frames, level.flatten())
+        return self._bands(parts)
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, spectrum: Tensor, level: Tensor, state: State, active: Tensor | None = None
@@ -71,16 +74,17 @@ class Zoom(StreamModule):
         """``spectrum`` [B, 2, 2, 961] complex, ``level`` [B] → [B, 30, dim]."""
         frames = torch.cat([state["past"], self._demodulated(spectrum)[:, None]], 1)
         state.put("past", frames[:, 1:], active)
-        return self._bands(frames, level)
+        return self._bands(self._resolved(frames, level))
 
     def _demodulated(self, spectrum: Tensor) -> Tensor:
         return torch.view_as_real(spectrum[..., : self.bins]) * self.signs
 
-    def _bands(self, frames: Tensor, level: Tensor) -> Tensor:
-        """``frames`` [M, frames, 2 sides, 2 subframes, bins, 2] → [M, 30, dim]."""
-        with torch.autocast(frames.device.type, enabled=False):  # what cancels out needs all digits
-            rows = frames.permute(0, 2, 4, 1, 3, 5).flatten(3)
-            power = (rows @ self.filters).unflatten(-1, (PARTS, 2)).square().sum(-1)  # [M, 2 sides, bins, PARTS]
-            log = (torch.log10(power / (level * BINS)[:, None, None, None] + 1e-8) + 2.0) / 3.0
-        bands = self.project(log.transpose(1, 2).flatten(2))
-        return F.pad(bands, (0, 0, 0, TRUNK_BANDS - BANDS))
+    def _resolved(self, frames: Tensor, level: Tensor) -> Tensor:
+        """``frames`` [M, frames, 2 sides, 2 subframes, bins, 2] → log power of the parts [M, bins, 2 sides · PARTS]."""
+        rows = frames.permute(0, 2, 4, 1, 3, 5).flatten(3)
+        power = (rows @ self.filters).unflatten(-1, (PARTS, 2)).square().sum(-1)
+        log = (torch.log10(power / (level * BINS)[:, None, None, None] + 1e-8) + 2.0) / 3.0
+        return log.transpose(1, 2).flatten(2)
+
+    def _bands(self, parts: Tensor) -> Tensor:
+        return F.pad(self.project(parts), (0, 0, 0, TRUNK_BANDS - BANDS))
