@@ -17,6 +17,11 @@ def mid_side(x: Tensor, dim: int) -> Tensor:
     return torch.stack([left + right, left - right], dim) * 0.5**0.5
 
 
+def log_power(power: Tensor, level: Tensor) -> Tensor:
+    """``power`` [M, ·, ·, ·] of bins, ``level`` [M] → log of it: 0 is the mean level, ±1 is ±30 dB, floor at -80 dB."""
+    return (torch.log10(power / (level * BINS)[:, None, None, None] + 1e-8) + 2.0) / 3.0
+
+
 def spectral_features(spectrum: Tensor, level: Tensor) -> Tensor:
     """Per-bin features of mid/side columns.
 
@@ -29,8 +34,7 @@ def spectral_features(spectrum: Tensor, level: Tensor) -> Tensor:
         and panorama in -1 … 1.
     """
     power = spectrum.real.square() + spectrum.imag.square()
-    relative = power / (level * BINS)[:, None, None, None]
-    log = (torch.log10(relative + 1e-8) + 2.0) / 3.0
+    log = log_power(power, level)
     cross = spectrum[:, 0] * spectrum[:, 1].conj()
     panorama = 2.0 * cross.real / (power.sum(1) + 1e-8 * (level * BINS)[:, None, None])
     stacked = torch.stack([log[:, 0], log[:, 1], panorama], -1)  # [M, 2, 961, 3]

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamsep.condition.bands import BandLinear
-from streamsep.config import BINS, HOP, SAMPLE_RATE, SUBFRAMES, TRUNK_BANDS, WINDOW, trunk_edges
+from streamsep.condition.features import log_power
+from streamsep.config import HOP, SAMPLE_RATE, SUBFRAMES, TRUNK_BANDS, WINDOW, trunk_edges
 from streamsep.streaming import State, StreamModule
 
 BANDS = 20  # trunk bands that are resolved: up to 4.4 kHz
@@ -83,8 +84,7 @@ class Zoom(StreamModule):
         """``frames`` [M, frames, 2 sides, 2 subframes, bins, 2] → log power of the parts [M, bins, 2 sides · PARTS]."""
         rows = frames.permute(0, 2, 4, 1, 3, 5).flatten(3)
         power = (rows @ self.filters).unflatten(-1, (PARTS, 2)).square().sum(-1)
-        log = (torch.log10(power / (level * BINS)[:, None, None, None] + 1e-8) + 2.0) / 3.0
-        return log.transpose(1, 2).flatten(2)
+        return log_power(power, level).transpose(1, 2).flatten(2)
 
     def _bands(self, parts: Tensor) -> Tensor:
         return F.pad(self.project(parts), (0, 0, 0, TRUNK_BANDS - BANDS))
