@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -25,6 +27,19 @@ def record(call: Callable[[], T], pool: Any = None) -> tuple[torch.cuda.CUDAGrap
             call()
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool):
+    with _no_collection(), torch.cuda.graph(graph, pool):
         out = call()
     return graph, out
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A graph that nobody needs any more, destroyed by the garbage collection, breaks one that is being recorded."""
+    gc.collect()
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

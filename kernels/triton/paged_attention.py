@@ -23,7 +23,7 @@ _TILE = 8 << 10  # bytes of a block of keys: several programs of several blocks 
 _ROWS = 16  # of the smallest product
 _WIDTH = 256  # numbers of a key, of all heads of a set
 _WORTH = 128 << 10  # bytes of keys and values that are read in the time that joining parts takes
-_STAGES = 4  # blocks of keys that are on their way at once, and one more
+_STAGES = 3  # blocks of keys that are on their way at once, and one more
 
 
 def paged_attention(

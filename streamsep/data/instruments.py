@@ -17,6 +17,7 @@ from streamsep.data.track import faded, levelled, read_at, repitch
 Sound = NDArray[np.float32]
 
 _REACH = 4.0  # semitones a recorded note may be moved before another octave is tried
+_BASS_LOW, _BASS_HIGH = 40.0, 50.0  # E2, D3: a bass has a note as low as the first, and plays none above the second
 
 
 class Instrument(Protocol):
@@ -98,6 +99,8 @@ def random_instrument(rng: Generator, stem: str, role: str, bank: Bank | None, s
     """An instrument of ``stem`` for a ``role`` (pad, pluck, keys, lead or bass): a synthesizer with the chance
     ``synthetic``, or when there is no bank, else a sampler."""
     groups = instrument_groups(bank, stem) if bank is not None else {}
+    if role == "bass":
+        groups = _in_bass_register(groups)
     if bank is None or not groups or rng.random() < synthetic:
         return Synthesizer(synth.random_patch(rng, role))
     # The library first, so that an orchestra of many instruments does not drown a single guitar.
@@ -108,6 +111,13 @@ def random_instrument(rng: Generator, stem: str, role: str, bank: Bank | None, s
     release = float(rng.uniform(0.04, 0.3)) * (2.0 if role == "pad" else 1.0)
     vibrato = float(rng.uniform(0.0, 1.0)) if role == "lead" and rng.random() < 0.4 else 0.0
     return Sampler(name, groups[name], bank, release, vibrato)
+
+
+def _in_bass_register(groups: dict[str, list[Clip]]) -> dict[str, list[Clip]]:
+    """The low notes of what has such: a part of a bank may hold a bass's high notes alone, and its line would be played
+    octaves above where any bass plays."""
+    low = {name: [clip for clip in clips if (clip.pitch or 0.0) <= _BASS_HIGH] for name, clips in groups.items()}
+    return {name: clips for name, clips in low.items() if any((clip.pitch or 0.0) <= _BASS_LOW for clip in clips)}
 
 
 def instrument_groups(bank: Bank, stem: str) -> dict[str, list[Clip]]:

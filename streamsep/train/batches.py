@@ -23,23 +23,23 @@ class _Batches(IterableDataset[Tensor]):
     Several processes take turns; the loader asks them in the same order.
     """
 
-    def __init__(self, dataset: MixingDataset, first: int) -> None:
-        self.dataset, self.first = dataset, first
+    def __init__(self, dataset: MixingDataset, first: int, dtype: torch.dtype) -> None:
+        self.dataset, self.first, self.dtype = dataset, first, dtype
 
     def __iter__(self) -> Iterator[Tensor]:
         info = get_worker_info()
         mine, workers = (0, 1) if info is None else (info.id, info.num_workers)
         for step in itertools.count(self.first + mine, workers):
-            yield torch.from_numpy(np.ascontiguousarray(self.dataset.batch(step), dtype=np.float32))
+            yield torch.from_numpy(np.ascontiguousarray(self.dataset.batch(step), dtype=np.float32)).to(self.dtype)
 
 
 def batches(dataset: MixingDataset, first: int, workers: int = 1, pinned: bool = False) -> Iterator[Tensor]:
     """Endless waves [B, 4, 2, L], prepared ahead by ``workers`` processes, by none of their own if 0.
 
-    ``pinned``: in memory that a GPU reads by itself.
+    ``pinned``: in memory that a GPU reads by itself, in float16 (-66 dB), since one thread moves what all of them mix.
     """
     loader = DataLoader(
-        _Batches(dataset, first),
+        _Batches(dataset, first, torch.float16 if pinned else torch.float32),
         batch_size=None,
         num_workers=workers,
         prefetch_factor=3 if workers else None,

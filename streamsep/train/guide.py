@@ -14,8 +14,9 @@ from streamsep.model.trunk import Trunk
 from streamsep.train.batches import spectra
 from streamsep.train.colour import random_colours
 from streamsep.train.losses import SHARE, band_statistics, mask_loss
-from streamsep.train.precision import autocast, training_dtype
+from streamsep.train.precision import training_dtype
 from streamsep.train.recipe import StageConfig
+from streamsep.train.record import TrunkPass
 from streamsep.train.stage import draw_lookahead
 from streamsep.train.validation import ValidationSongs
 
@@ -26,16 +27,16 @@ class GuideStage:
     def __init__(self, module: Trunk, config: StageConfig, valid: ValidationSongs | None) -> None:
         self.module, self.config, self.valid = module, config, valid
         self.stft = STFT()
-        if config.compile:
-            module.compile(dynamic=False)
+        self._pass: TrunkPass | None = None
 
     def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         self.stft.to(waves.device)
         spectrum = spectra(waves, self.stft, self._colours(waves, generator, progress))
         lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
-        with autocast(training_dtype(self.config.precision, waves.device), waves.device):
-            logits = self.module(spectrum.mixture, lookahead).logits
-        logs = log_masks(logits.float())
+        if self._pass is None:
+            dtype = training_dtype(self.config.precision, waves.device)
+            self._pass = TrunkPass(self.module, dtype, self.config.compile, waves.device)
+        logs = log_masks(self._pass(spectrum.mixture, lookahead).logits.float())
         stats, valid = band_statistics(spectrum).aligned(lookahead)
         found = mask_loss(logs, stats, valid)
         total = found.total(self.config.options.get("share", SHARE))

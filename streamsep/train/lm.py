@@ -30,6 +30,7 @@ from streamsep.train.codec import encode_stems
 from streamsep.train.losses import SHARE, SNR_WINDOW, BandStatistics, band_statistics, mask_loss
 from streamsep.train.precision import autocast, training_dtype
 from streamsep.train.recipe import StageConfig
+from streamsep.train.record import TrunkPass
 from streamsep.train.stage import draw_lookahead
 from streamsep.train.validation import ValidationSongs
 
@@ -61,8 +62,7 @@ class LMStage:
         self.joint = config.options.get("joint", 0.0)
         module.trunk.requires_grad_(self.joint > 0)
         module.codec.requires_grad_(False)
-        if config.compile:
-            module.trunk.compile(dynamic=False)
+        self._pass: TrunkPass | None = None
         module.share_tables()
         self.corruption = Corruption(drop=config.options.get("drop", Corruption().drop))
         self._shown: Tensor | None = None  # masks of the first held-out song, from the last scoring
@@ -74,8 +74,10 @@ class LMStage:
         net.codec.eval()
         lookahead = draw_lookahead(waves.shape[0], self.config.lookahead_odds, generator).to(waves.device)
         dtype = training_dtype(self.config.precision, waves.device)
-        with autocast(dtype, waves.device), torch.set_grad_enabled(self.joint > 0):
-            trunk = net.trunk(found.mixture, lookahead)
+        if self._pass is None:
+            self._pass = TrunkPass(net.trunk, dtype, self.config.compile, waves.device)
+        with torch.set_grad_enabled(self.joint > 0):
+            trunk = self._pass(found.mixture, lookahead)
         trunk = TrunkOutput(trunk.tokens, trunk.level.detach(), trunk.logits.float())
         logs = log_masks(trunk.logits)
         heard = self._hear(found, trunk, logs, lookahead, generator)

@@ -118,7 +118,7 @@ class Trainer:
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.stage.module.train()
-        moved = waves.to(self.device, non_blocking=True)
+        moved = waves.to(self.device, non_blocking=True).float()
         loss, parts = self.stage.loss(moved, generator, self.step / self.config.steps)
         self.accelerator.backward(loss)
         trained = [p for p in self.stage.module.parameters() if p.requires_grad]

@@ -19,9 +19,12 @@ def training_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def autocast(dtype: torch.dtype, device: torch.device) -> torch.autocast:
-    """A context in which matrix products are made in ``dtype``; float32 changes nothing."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+def autocast(dtype: torch.dtype, device: torch.device, kept: bool = True) -> torch.autocast:
+    """A context in which matrix products are made in ``dtype``; float32 changes nothing.
+
+    ``kept``: what was cast once is kept until the context is left.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16, cache_enabled=kept)
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

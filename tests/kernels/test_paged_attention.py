@@ -81,7 +81,7 @@ def test_attention(
 def test_of_an_idle_slot_nothing_is_read(backend: str) -> None:
     inputs = _attention(([61, 62, 63], [1, 0, 1]), (4, 2), 16, 16, 32, 1)
     alone = [x[[0, 2]] if index in (0, 3, 4, 5) else x for index, x in enumerate(inputs[:6])]
-    expected = paged_attention(*to([*alone, inputs[6]], torch.float64))
+    expected = paged_attention(*to([*alone, inputs[6]], torch.float64)).cpu()
     inputs[3][1] = 2**30  # of no page that there is
     inputs[0][1] = torch.nan
     ours = load("paged_attention", backend)(*to(inputs, torch.float32, backend)).double().cpu()
