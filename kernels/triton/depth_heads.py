@@ -1,101 +1,123 @@
-"""Logits, codes and latents of one place of each stream, in Triton. Knows tiles; knows no layers.
-
-Of the rows [ROWS] only those that are ``mine`` mean anything here: the same place of each stream, so one codebook.
-"""
+"""Logits, codes and latents of a step's places, in Triton. Knows tiles; knows no layers."""
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
+from torch import Tensor
 
-from kernels.triton.depth_layer import normed, rows_of
+from kernels.reference.depth_decode import Choice, DepthPlan
+from kernels.reference.depth_step import DepthHeads
+from kernels.reference.rms_norm import EPS
+from kernels.triton.launch import block, depth_block
 from kernels.triton.sample import draw, uniform
+from kernels.triton.tiles import normed_product, row_scale
 
 
-@triton.jit
-def emit(
-    x: tl.tensor,  # [ROWS, BLOCK_D] float32
-    weights: tl.tuple,  # DepthHeads
-    vectors_ptr: tl.tensor,  # [Q, K, C]
-    book: tl.tensor,
+def store_logits(heads: DepthHeads, plan: DepthPlan, x: Tensor, logits: Tensor, filled: int) -> None:
+    """Logits [N, L, K] of the step's rows x [R, N, D]."""
+    count, frames, dim = x.shape
+    places, size = logits.shape[1:]
+    width = heads.vectors.shape[2]
+    block_m, block_k = block(frames, most=32), block(size, most=32)
+    _logits[(triton.cdiv(frames, block_m), count, triton.cdiv(size, block_k))](
+        x, *(w.contiguous() for w in heads), plan.place, plan.book, logits, filled, frames, places, dim, size, EPS,
+        FULL=heads.head.shape[0], WIDTH=width, BLOCK_M=block_m, BLOCK_D=depth_block(x), BLOCK_C=block(width),
+        BLOCK_K=block_k,
+    )  # fmt: skip
+
+
+def choose(
+    choice: Choice,
+    vectors: Tensor,
+    scale: Tensor,
+    plan: DepthPlan,
+    logits: Tensor,
+    codes: Tensor,
+    latents: Tensor,
+    filled: int,
+    count: int,
+    drawn: tuple[Tensor, Tensor] | None,
+    forced: Tensor | None,
+) -> None:
+    """The codes [N, L] that the step's ``count`` places emit; what they, or the means, stand for is added to the
+    latents. ``drawn``: seeds and frames, when codes are drawn.
+    """
+    frames, places, size = logits.shape
+    width = vectors.shape[2]
+    _choose[(frames, count)](
+        logits, vectors, scale.contiguous(), plan.place, plan.book, plan.emits, plan.scale, plan.counter,
+        *(drawn or (codes, codes)), codes if forced is None else forced, codes, latents, filled, places, plan.latents,
+        size, float(choice.temperature), SOFT=choice.soft, FORCED=forced is not None, DRAWN=drawn is not None,
+        TOP_K=choice.top_k if 0 < choice.top_k < size else 0, WIDTH=width, BLOCK_C=block(width),
+        BLOCK_K=block(size, most=128), BLOCK_CODES=block(size), num_warps=8,
+    )  # fmt: skip
+
+
+@triton.jit(do_not_specialize=["filled"])
+def _logits(
+    x_ptr: tl.tensor,  # [R, N, D]
+    norm_ptr: tl.tensor,  # [D]
+    head_ptr: tl.tensor,  # [FULL, K, D]
+    low_ptr: tl.tensor,  # [Q - FULL, C, D]
+    tied_ptr: tl.tensor,  # [Q - FULL, K, C]
+    scale_ptr: tl.tensor,  # [1]
+    bias_ptr: tl.tensor,  # [Q, K]
+    place_ptr: tl.tensor,  # [L]
+    book_ptr: tl.tensor,  # [L]
     logits_ptr: tl.tensor,  # [N, L, K]
-    line: tl.tensor,  # [ROWS] int64: row of the logits
-    mine: tl.tensor,  # [ROWS]
+    filled: tl.tensor,
+    frames: tl.tensor,
+    places: tl.tensor,
+    dim: tl.tensor,
     size: tl.tensor,
     eps: tl.tensor,
     FULL: tl.constexpr,
-    SOFT: tl.constexpr,
-    DIM: tl.constexpr,
     WIDTH: tl.constexpr,
-    ROWS: tl.constexpr,
+    BLOCK_M: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK_C: tl.constexpr,
     BLOCK_K: tl.constexpr,
-) -> tl.tensor:
-    """Store the logits; give the likeliest codes [ROWS] and, if SOFT, the posterior's mean vectors [ROWS, BLOCK_C]."""
-    norm_ptr, head_ptr, low_ptr, tied_ptr, scale_ptr, bias_ptr = weights
-    kind = head_ptr.dtype.element_ty
-    c = tl.arange(0, BLOCK_C)
-    y = normed(x, norm_ptr, eps, kind, DIM, BLOCK_D)
-    low = tl.zeros((ROWS, BLOCK_C), tl.float32)
-    if book >= FULL:
-        turned = rows_of(low_ptr + (book - FULL) * WIDTH * DIM, c, c < WIDTH, DIM, BLOCK_D)
-        low = tl.dot(y, turned, input_precision="ieee") * tl.load(scale_ptr).to(tl.float32)
-    top = tl.full((ROWS,), float("-inf"), tl.float32)
-    code = tl.zeros((ROWS,), tl.int64)
-    mass = tl.zeros((ROWS,), tl.float32)
-    mean = tl.zeros((ROWS, BLOCK_C), tl.float32)
-    for start in range(0, size, BLOCK_K):
-        k = start + tl.arange(0, BLOCK_K)
-        there = k < size
-        if book < FULL:
-            head = rows_of(head_ptr + book * size * DIM, k, there, DIM, BLOCK_D)
-            tile = tl.dot(y, head, input_precision="ieee")
-        else:
-            tied = rows_of(tied_ptr + (book - FULL) * size * WIDTH, k, there, WIDTH, BLOCK_C)
-            tile = tl.dot(low.to(kind), tied, input_precision="ieee")
-        tile += tl.load(bias_ptr + book * size + k, mask=there, other=0.0).to(tl.float32)[None, :]
-        stored = tile.to(logits_ptr.dtype.element_ty)
-        tl.store(logits_ptr + line[:, None] * size + k[None, :], stored, mask=mine[:, None] & there[None, :])
-        tile = tl.where(there[None, :], stored.to(tl.float32), float("-inf"))
-        higher = tl.max(tile, 1)
-        first = tl.min(tl.where(tile == higher[:, None], k[None, :], size), 1)
-        code = tl.where(higher > top, first.to(tl.int64), code)
-        if SOFT:
-            best = tl.maximum(top, higher)
-            weight = tl.exp(tile - best[:, None])
-            shrink = tl.exp(top - best)
-            cells = (book * size + k)[:, None] * WIDTH + c[None, :]
-            table = tl.load(vectors_ptr + cells, mask=there[:, None] & (c < WIDTH)[None, :], other=0.0)
-            mass = mass * shrink + tl.sum(weight, 1)
-            product = tl.dot(weight.to(kind), table.to(kind), input_precision="ieee")
-            mean = mean * shrink[:, None] + product
-        top = tl.maximum(top, higher)
-    if SOFT:
-        mean = mean / mass[:, None]
-    return code, mean
+) -> None:
+    r = tl.program_id(1).to(tl.int64)
+    n = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
+    k = tl.program_id(2).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)
+    inside, wanted = n < frames, k < size
+    book, row = tl.load(book_ptr + filled + r), r * frames + n
+    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M, BLOCK_D)
+    if book < FULL:
+        own_ptr = head_ptr + book * size * dim
+        tile = normed_product(x_ptr, norm_ptr, own_ptr, row, inside, scale, k, wanted, dim, BLOCK_M, BLOCK_K, BLOCK_D)
+    else:
+        c = tl.arange(0, BLOCK_C)
+        used = c < WIDTH
+        own_ptr = low_ptr + (book - FULL) * WIDTH * dim
+        low = normed_product(x_ptr, norm_ptr, own_ptr, row, inside, scale, c, used, dim, BLOCK_M, BLOCK_C, BLOCK_D)
+        low *= tl.load(scale_ptr).to(tl.float32)
+        cell = ((book - FULL) * size + k)[None, :] * WIDTH + c[:, None]
+        tied = tl.load(tied_ptr + cell, mask=used[:, None] & wanted[None, :], other=0.0)
+        tile = tl.dot(low.to(tied.dtype), tied, input_precision="ieee")
+    tile += tl.load(bias_ptr + book * size + k, mask=wanted, other=0.0).to(tl.float32)[None, :]
+    cell = (n * places + tl.load(place_ptr + filled + r))[:, None] * size + k[None, :]
+    tl.store(logits_ptr + cell, tile.to(logits_ptr.dtype.element_ty), mask=inside[:, None] & wanted[None, :])
 
 
-@triton.jit
-def add_vectors(
-    code: tl.tensor,  # [ROWS] int64, the likeliest
-    mean: tl.tensor,  # [ROWS, BLOCK_C]
-    mine: tl.tensor,
-    book: tl.tensor,
-    at: tl.tensor,  # of the place, in the order of the plan
-    place: tl.tensor,  # [ROWS], the same for all that are mine
-    stream: tl.tensor,  # [ROWS] int64
-    vectors_ptr: tl.tensor,
-    scales_ptr: tl.tensor,
+@triton.jit(do_not_specialize=["filled"])
+def _choose(
+    logits_ptr: tl.tensor,  # [N, L, K]
+    vectors_ptr: tl.tensor,  # [Q, K, C]
+    scales_ptr: tl.tensor,  # [2]
+    place_ptr: tl.tensor,  # [L], as the next four
+    book_ptr: tl.tensor,
     emits_ptr: tl.tensor,
     scale_ptr: tl.tensor,
     counter_ptr: tl.tensor,
-    seed_ptr: tl.tensor,
+    seed_ptr: tl.tensor,  # [N], read when DRAWN
     frame_ptr: tl.tensor,
-    forced_ptr: tl.tensor,
-    logits_ptr: tl.tensor,
+    forced_ptr: tl.tensor,  # [N, L], read when FORCED
+    codes_ptr: tl.tensor,  # [N, L]
     latent_ptr: tl.tensor,  # [N, latents, C] float32
-    frames: tl.tensor,
+    filled: tl.tensor,
     places: tl.tensor,
     latents: tl.tensor,
     size: tl.tensor,
@@ -105,37 +127,37 @@ def add_vectors(
     DRAWN: tl.constexpr,
     TOP_K: tl.constexpr,
     WIDTH: tl.constexpr,
-    STREAMS: tl.constexpr,
-    AT_ONCE: tl.constexpr,
-    ROWS: tl.constexpr,
     BLOCK_C: tl.constexpr,
+    BLOCK_K: tl.constexpr,
     BLOCK_CODES: tl.constexpr,
-) -> tl.tensor:
-    """The codes that the place emits, [ROWS]; what they, or the means, stand for is added to the latents."""
-    c = tl.arange(0, BLOCK_C)
+) -> None:
+    """One place of one stream."""
+    n, at = tl.program_id(0).to(tl.int64), filled + tl.program_id(1)
+    book, line = tl.load(book_ptr + at), n * places + tl.load(place_ptr + at)
+    k, c = tl.arange(0, BLOCK_CODES), tl.arange(0, BLOCK_C)
+    row = tl.load(logits_ptr + line * size + k, mask=k < size, other=float("-inf")).to(tl.float32)
+    top = tl.max(row, 0)
     if FORCED:
-        code = tl.load(forced_ptr + stream * places + place, mask=mine, other=0)
-    if DRAWN:
-        tl.debug_barrier()  # the logits were stored tile by tile
-        where = tl.max(tl.where(mine, place, 0), 0)
-        k = tl.arange(0, BLOCK_CODES)
-        for s in range(STREAMS):
-            n = tl.minimum(tl.program_id(0).to(tl.int64) * STREAMS + s, frames - 1)
-            row = tl.load(logits_ptr + (n * places + where) * size + k, mask=k < size, other=float("-inf"))
-            row = row.to(tl.float32)
-            seed, frame = tl.load(seed_ptr + n), tl.load(frame_ptr + n)
-            u = uniform(seed, frame, tl.load(counter_ptr + at))
-            drawn = draw(row, size, temperature, u, TOP_K, BLOCK_CODES)
-            code = tl.where(stream == n, drawn.to(tl.int64), code)
-    if SOFT:
-        vector = mean
+        code = tl.load(forced_ptr + line)
+    elif DRAWN:
+        u = uniform(tl.load(seed_ptr + n), tl.load(frame_ptr + n), tl.load(counter_ptr + at))
+        code = draw(row, size, temperature, u, TOP_K, BLOCK_CODES).to(tl.int64)
     else:
-        entry = (book * size + code)[:, None] * WIDTH + c[None, :]
-        vector = tl.load(vectors_ptr + entry, mask=mine[:, None] & (c < WIDTH)[None, :], other=0.0).to(tl.float32)
+        code = tl.minimum(tl.min(tl.where(row == top, k, size), 0), size - 1).to(tl.int64)  # of NaN some code, too
+    tl.store(codes_ptr + line, code)
+    table_ptr = vectors_ptr + book * size * WIDTH
+    if SOFT:
+        total = tl.zeros((BLOCK_C,), tl.float32)
+        for start in range(0, size, BLOCK_K):
+            i = start + tl.arange(0, BLOCK_K)
+            logit = tl.load(logits_ptr + line * size + i, mask=i < size, other=float("-inf")).to(tl.float32)
+            cell = i[:, None] * WIDTH + c[None, :]
+            table = tl.load(table_ptr + cell, mask=(i < size)[:, None] & (c < WIDTH)[None, :], other=0.0)
+            total += tl.sum(tl.exp(logit - top)[:, None] * table.to(tl.float32), 0)
+        vector = total / tl.sum(tl.exp(row - top), 0)
+    else:
+        vector = tl.load(table_ptr + code * WIDTH + c, mask=c < WIDTH, other=0.0).to(tl.float32)
     factor = tl.load(scales_ptr + tl.load(scale_ptr + at)).to(tl.float32)
-    cells = latent_ptr + (stream * latents + tl.load(emits_ptr + at))[:, None] * WIDTH + c[None, :]
-    keep = mine[:, None] & (c < WIDTH)[None, :]
-    tl.debug_barrier()
-    tl.store(cells, tl.load(cells, mask=keep, other=0.0) + vector * factor, mask=keep)
-    tl.debug_barrier()  # the next place, or step, reads them
-    return code
+    cell = (n * latents + tl.load(emits_ptr + at)) * WIDTH + c
+    # Places of a step may add to the same row; those of a model's orders never do, so no sum's order is left to chance.
+    tl.atomic_add(latent_ptr + cell, vector * factor, mask=c < WIDTH, sem="relaxed")

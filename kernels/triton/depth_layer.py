@@ -1,185 +1,146 @@
 """A step's rows through what is fed and one layer of a depth transformer, in Triton. Knows tiles; knows no codes.
 
-Rows [ROWS] are streams × places of the step; x [ROWS, BLOCK_D] float32 stays in registers.
+Rows of a step are [R, N, D], place by place: those of a place share its codebook.
 """
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
-from kernels.triton.tiles import add_apart
+from kernels.reference.depth_decode import DepthPlan
+from kernels.reference.layer import LayerWeights
+from kernels.reference.rms_norm import EPS
+from kernels.triton.launch import block, depth_block
+from kernels.triton.linear_residual import linear_residual
+from kernels.triton.norm_swiglu import norm_swiglu
+from kernels.triton.tiles import add_exactly, normed_product, row_scale
 
 
-@triton.jit
-def fed_rows(
+def enter(feed: Tensor, plan: DepthPlan, known: Tensor, latents: Tensor, filled: int, count: int) -> Tensor:
+    """known + fed latents · feed[book]ᵀ of the ``count`` places after ``filled``, [R, N, D]."""
+    frames, places, dim = known.shape
+    x = known.new_empty(count, frames, dim)
+    block_m, block_n = block(frames, most=64), block(dim, most=32)
+    _enter[(triton.cdiv(frames, block_m), count, triton.cdiv(dim, block_n))](
+        known, feed.contiguous(), latents, plan.place, plan.book, plan.fed, x, filled, frames, places, plan.latents,
+        dim, WIDTH=latents.shape[2], BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=depth_block(feed),
+    )  # fmt: skip
+    return x
+
+
+def layer_step(layer: LayerWeights, heads: int, x: Tensor, past: Tensor, bias: Tensor, filled: int) -> Tensor:
+    """x [R, N, D] after attention and MLP; ``past`` [N, L, 3, D] keeps queries, keys and values of the rows."""
+    count, frames, dim = x.shape
+    places, rows = past.shape[1], count * frames
+    block_m, block_n = block(rows, most=64), block(3 * dim, most=32)
+    _project[(triton.cdiv(rows, block_m), triton.cdiv(3 * dim, block_n))](
+        x, layer.attention_norm.contiguous(), layer.qkv.contiguous(), past, filled, rows, frames, places, dim, EPS,
+        BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=depth_block(x),
+    )  # fmt: skip
+    mixed = torch.empty_like(x)
+    _attend[(frames, heads, count)](
+        past, bias.contiguous(), mixed, filled, filled + count, frames, places,
+        DIM=dim, HEAD=dim // heads, BLOCK_H=block(dim // heads), BLOCK_L=block(places),
+    )  # fmt: skip
+    x = linear_residual(mixed, layer.out, x)
+    return linear_residual(norm_swiglu(x, layer.mlp_norm, layer.gate_up), layer.down, x)
+
+
+@triton.jit(do_not_specialize=["filled"])
+def _enter(
+    known_ptr: tl.tensor,  # [N, L, D]
     feed_ptr: tl.tensor,  # [Q, D, 2·C]
+    latent_ptr: tl.tensor,  # [N, latents, C] float32
+    place_ptr: tl.tensor,  # [L]
     book_ptr: tl.tensor,  # [L]
     fed_ptr: tl.tensor,  # [L, 2]
-    latent_ptr: tl.tensor,  # [N, latents, C] float32
-    stream: tl.tensor,  # [ROWS] int64
-    at: tl.tensor,  # [ROWS], place in the order of the plan
-    live: tl.tensor,  # [ROWS]
+    x_ptr: tl.tensor,  # [R, N, D]
     filled: tl.tensor,
-    end: tl.tensor,
-    latents: tl.tensor,
-    DIM: tl.constexpr,
-    WIDTH: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK_D: tl.constexpr,
-    BLOCK_C: tl.constexpr,
-) -> tl.tensor:
-    """fed latents · feed[book]ᵀ, [ROWS, BLOCK_D]."""
-    kind = feed_ptr.dtype.element_ty
-    i, c = tl.arange(0, BLOCK_D), tl.arange(0, BLOCK_C)
-    acc = tl.zeros((ROWS, BLOCK_D), tl.float32)
-    for half in tl.static_range(2):
-        entry = tl.load(fed_ptr + at * 2 + half, mask=live, other=0)
-        cells = (stream * latents + entry)[:, None] * WIDTH + c[None, :]
-        latent = tl.load(latent_ptr + cells, mask=live[:, None] & (c < WIDTH)[None, :], other=0.0).to(kind)
-        for each in range(filled, end):
-            feed = feed_ptr + tl.load(book_ptr + each) * DIM * 2 * WIDTH + half * WIDTH
-            inside = (c < WIDTH)[:, None] & (i < DIM)[None, :]
-            weight = tl.load(feed + i[None, :] * (2 * WIDTH) + c[:, None], mask=inside, other=0.0)
-            product = tl.dot(latent, weight, input_precision="ieee")
-            acc += tl.where((at == each)[:, None], product, 0.0)
-    return acc
-
-
-@triton.jit
-def normed(
-    x: tl.tensor, norm_ptr: tl.tensor, eps: tl.tensor, kind: tl.constexpr, DIM: tl.constexpr, BLOCK_D: tl.constexpr
-) -> tl.tensor:
-    """rms_norm(x) · norm, [ROWS, BLOCK_D] in the precision ``kind``; zeros stay zeros beyond DIM."""
-    i = tl.arange(0, BLOCK_D)
-    norm = tl.load(norm_ptr + i, mask=i < DIM, other=0.0).to(tl.float32)
-    scale = 1.0 / tl.sqrt(tl.sum(x * x, 1) / DIM + eps)
-    return (x * scale[:, None] * norm[None, :]).to(kind)
-
-
-@triton.jit
-def rows_of(
-    weight_ptr: tl.tensor, first: tl.tensor, wanted: tl.tensor, inputs: tl.constexpr, BLOCK_I: tl.constexpr
-) -> tl.tensor:
-    """Rows ``first`` [O] of a weight matrix [out, inputs], turned: [BLOCK_I, O]."""
-    i = tl.arange(0, BLOCK_I)
-    mask = (i < inputs)[:, None] & wanted[None, :]
-    return tl.load(weight_ptr + first[None, :] * inputs + i[:, None], mask=mask, other=0.0)
-
-
-@triton.jit
-def columns_of(
-    weight_ptr: tl.tensor,
-    first: tl.tensor,
-    wanted: tl.tensor,
-    outputs: tl.constexpr,
-    inputs: tl.constexpr,
-    BLOCK_O: tl.constexpr,
-) -> tl.tensor:
-    """Columns ``first`` [I] of a weight matrix [outputs, inputs], turned: [I, BLOCK_O]."""
-    o = tl.arange(0, BLOCK_O)
-    mask = wanted[:, None] & (o < outputs)[None, :]
-    return tl.load(weight_ptr + o[None, :] * inputs + first[:, None], mask=mask, other=0.0)
-
-
-@triton.jit
-def layer(
-    x: tl.tensor,
-    weights: tl.tuple,  # LayerWeights
-    past_ptr: tl.tensor,  # [2, N, L, D]
-    apart: tl.tensor,  # numbers between keys and values
-    bias_ptr: tl.tensor,  # [L, L]
-    stream: tl.tensor,
-    at: tl.tensor,
-    live: tl.tensor,
-    end: tl.tensor,
     frames: tl.tensor,
     places: tl.tensor,
+    latents: tl.tensor,
+    dim: tl.tensor,
+    WIDTH: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+) -> None:
+    r = tl.program_id(1).to(tl.int64)
+    at = filled + r
+    n = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
+    out = tl.program_id(2).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
+    inside, wanted = n < frames, out < dim
+    feed = feed_ptr + tl.load(book_ptr + at) * dim * (2 * WIDTH)
+    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    lost = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    for start in range(0, 2 * WIDTH, BLOCK_K):
+        i = start + tl.arange(0, BLOCK_K)  # of the place's own latent, then of its neighbour's
+        there = i < 2 * WIDTH
+        entry = tl.load(fed_ptr + at * 2 + i // WIDTH, mask=there, other=0)
+        cell = (n[:, None] * latents + entry[None, :]) * WIDTH + (i % WIDTH)[None, :]
+        latent = tl.load(latent_ptr + cell, mask=inside[:, None] & there[None, :], other=0.0)
+        weight = tl.load(feed + out[None, :] * (2 * WIDTH) + i[:, None], mask=there[:, None] & wanted, other=0.0)
+        acc, lost = add_exactly(acc, lost, tl.dot(latent.to(weight.dtype), weight, input_precision="ieee"))
+    keep = inside[:, None] & wanted[None, :]
+    row = n * places + tl.load(place_ptr + at)
+    acc += tl.load(known_ptr + row[:, None] * dim + out[None, :], mask=keep, other=0.0).to(tl.float32)
+    tl.store(x_ptr + (r * frames + n)[:, None] * dim + out[None, :], acc.to(x_ptr.dtype.element_ty), mask=keep)
+
+
+@triton.jit(do_not_specialize=["filled"])
+def _project(
+    x_ptr: tl.tensor,  # [R·N, D]
+    norm_ptr: tl.tensor,  # [D]
+    qkv_ptr: tl.tensor,  # [3·D, D]
+    past_ptr: tl.tensor,  # [N, L, 3, D]
+    filled: tl.tensor,
+    rows: tl.tensor,
+    frames: tl.tensor,
+    places: tl.tensor,
+    dim: tl.tensor,
     eps: tl.tensor,
-    HEADS: tl.constexpr,
-    DIM: tl.constexpr,
-    HIDDEN: tl.constexpr,
-    STREAMS: tl.constexpr,
-    AT_ONCE: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK_D: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_L: tl.constexpr,
-) -> tl.tensor:
-    """x after attention and MLP; keys and values of the rows are appended to ``past``."""
-    attention_norm, qkv_ptr, out_ptr, mlp_norm, gate_up_ptr, down_ptr = weights
-    kind = qkv_ptr.dtype.element_ty
-    HEAD: tl.constexpr = DIM // HEADS
-    value_ptr = past_ptr + apart
-    d = tl.arange(0, BLOCK_H)
-    used = d < HEAD
-    y = normed(x, attention_norm, eps, kind, DIM, BLOCK_D)
-    cells = (stream * places + at)[:, None] * DIM + d[None, :]
-    keep = live[:, None] & used[None, :]
-    for h in range(HEADS):
-        k = tl.dot(y, rows_of(qkv_ptr, DIM + h * HEAD + d, used, DIM, BLOCK_D), input_precision="ieee")
-        v = tl.dot(y, rows_of(qkv_ptr, 2 * DIM + h * HEAD + d, used, DIM, BLOCK_D), input_precision="ieee")
-        tl.store(past_ptr + cells + h * HEAD, k.to(kind), mask=keep)
-        tl.store(value_ptr + cells + h * HEAD, v.to(kind), mask=keep)
-    tl.debug_barrier()
-    added = tl.zeros((ROWS, BLOCK_D), tl.float32)
-    for h in range(HEADS):
-        q = tl.dot(y, rows_of(qkv_ptr, h * HEAD + d, used, DIM, BLOCK_D), input_precision="ieee").to(kind)
-        mixed = _attend(
-            q, past_ptr + h * HEAD, value_ptr + h * HEAD, bias_ptr, at, live, end, frames, places,
-            DIM, HEAD, STREAMS, AT_ONCE, ROWS, BLOCK_H, BLOCK_L,
-        )  # fmt: skip
-        weight = columns_of(out_ptr, h * HEAD + d, used, DIM, DIM, BLOCK_D)
-        added = add_apart(added, tl.dot(mixed.to(kind), weight, input_precision="ieee"))
-    x += added
-    added = tl.zeros((ROWS, BLOCK_D), tl.float32)
-    y = normed(x, mlp_norm, eps, kind, DIM, BLOCK_D)
-    for start in range(0, HIDDEN, 32):
-        o = start + tl.arange(0, 32)
-        wanted = o < HIDDEN
-        gate = tl.dot(y, rows_of(gate_up_ptr, o, wanted, DIM, BLOCK_D), input_precision="ieee")
-        up = tl.dot(y, rows_of(gate_up_ptr, HIDDEN + o, wanted, DIM, BLOCK_D), input_precision="ieee")
-        opened = (gate / (1.0 + tl.exp(-gate)) * up).to(kind)
-        weight = columns_of(down_ptr, o, wanted, DIM, HIDDEN, BLOCK_D)
-        added = add_apart(added, tl.dot(opened, weight, input_precision="ieee"))
-    return x + added
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+) -> None:
+    row = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
+    out = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
+    inside, wanted = row < rows, out < 3 * dim
+    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M, BLOCK_K)
+    y = normed_product(x_ptr, norm_ptr, qkv_ptr, row, inside, scale, out, wanted, dim, BLOCK_M, BLOCK_N, BLOCK_K)
+    cell = (row % frames * places + filled + row // frames)[:, None] * (3 * dim) + out[None, :]
+    tl.store(past_ptr + cell, y.to(past_ptr.dtype.element_ty), mask=inside[:, None] & wanted[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["filled", "end"])
 def _attend(
-    q: tl.tensor,  # [ROWS, BLOCK_H]
-    key_ptr: tl.tensor,  # [N, L, D], of one head
-    value_ptr: tl.tensor,
+    past_ptr: tl.tensor,  # [N, L, 3, D]
     bias_ptr: tl.tensor,  # [L, L]
-    at: tl.tensor,
-    live: tl.tensor,
+    y_ptr: tl.tensor,  # [R, N, D]
+    filled: tl.tensor,
     end: tl.tensor,
     frames: tl.tensor,
     places: tl.tensor,
     DIM: tl.constexpr,
     HEAD: tl.constexpr,
-    STREAMS: tl.constexpr,
-    AT_ONCE: tl.constexpr,
-    ROWS: tl.constexpr,
     BLOCK_H: tl.constexpr,
     BLOCK_L: tl.constexpr,
-) -> tl.tensor:
-    """Each row over the places of its own stream before ``end``, [ROWS, BLOCK_H]: no stream's NaN reaches another."""
+) -> None:
+    """One place of one stream, one head, over the places of the stream before ``end``."""
+    n, head, r = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
     d, u = tl.arange(0, BLOCK_H), tl.arange(0, BLOCK_L)
-    own = tl.arange(0, ROWS) // AT_ONCE
-    there = u < end
-    bias = tl.load(bias_ptr + at[:, None] * places + u[None, :], mask=live[:, None] & there[None, :], other=0.0)
-    mixed = tl.zeros((ROWS, BLOCK_H), tl.float32)
-    for s in range(STREAMS):
-        n = tl.program_id(0).to(tl.int64) * STREAMS + s
-        exists = there & (u * 0 + n < frames)
-        cells = (n * places + u) * DIM
-        k = tl.load(key_ptr + cells[None, :] + d[:, None], mask=(d < HEAD)[:, None] & exists[None, :], other=0.0)
-        v = tl.load(value_ptr + cells[:, None] + d[None, :], mask=exists[:, None] & (d < HEAD)[None, :], other=0.0)
-        scores = tl.dot(q, k, input_precision="ieee") * (HEAD**-0.5) + bias.to(tl.float32)
-        scores = tl.where(there[None, :], scores, float("-inf"))
-        weight = tl.exp(scores - tl.max(scores, 1)[:, None])
-        weight = weight / tl.sum(weight, 1)[:, None]
-        product = tl.dot(weight.to(k.dtype), v, input_precision="ieee")
-        mixed = tl.where((own == s)[:, None], product, mixed)
-    return mixed
+    used, there = d < HEAD, u < end
+    q_ptr = past_ptr + n * places * (3 * DIM) + head * HEAD
+    cell = u[:, None] * (3 * DIM) + d[None, :]
+    seen = there[:, None] & used[None, :]
+    q = tl.load(q_ptr + (filled + r) * (3 * DIM) + d, mask=used, other=0.0).to(tl.float32)
+    k = tl.load(q_ptr + DIM + cell, mask=seen, other=0.0).to(tl.float32)
+    v = tl.load(q_ptr + 2 * DIM + cell, mask=seen, other=0.0).to(tl.float32)
+    bias = tl.load(bias_ptr + (filled + r) * places + u, mask=there, other=float("-inf")).to(tl.float32)
+    scores = tl.sum(q[None, :] * k, 1) * (HEAD**-0.5) + bias
+    weight = tl.exp(scores - tl.max(scores, 0))
+    mixed = tl.sum((weight / tl.sum(weight, 0))[:, None] * v, 0)
+    tl.store(y_ptr + (r * frames + n) * DIM + head * HEAD + d, mixed.to(y_ptr.dtype.element_ty), mask=used)

@@ -19,15 +19,6 @@ def add_exactly(total: tl.tensor, lost: tl.tensor, part: tl.tensor) -> tuple[tl.
 
 
 @triton.jit
-def add_apart(total: tl.tensor, part: tl.tensor) -> tl.tensor:
-    """``total + part``, where part is a product of tiles.
-
-    The compiler folds a plain sum into the product, whose long sum then begins at ``total`` and rounds to it all along.
-    """
-    return tl.fma(part, 1.0, total)
-
-
-@triton.jit
 def row_scale(
     x_ptr: tl.tensor,  # [M, D]
     row: tl.tensor,  # [BLOCK_M] int64

@@ -12,6 +12,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -30,12 +31,14 @@ from streamsep.engine.slots import Slots
 from streamsep.errors import StreamsepError
 from streamsep.lm.pages import Pages, ring_pages
 from streamsep.model.net import Net
+from tests.bench.launched import launched, table
 
 FRAME_MS = 1_000 * FRAME / SAMPLE_RATE
 MOST = 16_384
 _EXAMPLES = """examples:
   python -m tests.bench.streams --streams 1 8
   python -m tests.bench.streams --device cuda --streams 1 64 512 --most
+  python -m tests.bench.streams --device cuda --streams 1 512 --kernels    and where the frame's time goes
 """
 
 
@@ -70,6 +73,18 @@ def measure(separator: Separator, streams: int, ticks: int) -> Ticks:
 @torch.inference_mode()
 def device_ms(net: Net, streams: int) -> float:
     """Median milliseconds of the frame alone."""
+    device = next(net.parameters()).device.type
+    return 1_000 * statistics.median(times(frame(net, streams), device, 50))
+
+
+@torch.inference_mode()
+def kernels(net: Net, streams: int) -> list[str]:
+    """Lines: what the frame alone launches."""
+    return table(launched(frame(net, streams), next(net.parameters()).device.type))
+
+
+def frame(net: Net, streams: int) -> Callable[[], object]:
+    """The frame alone, of as many streams, ready to be called."""
     parts = Parts(net, PLAIN)
     pool = PagePool(Pages(net.config.lm, streams * ring_pages(net.config.lm), parts.device))
     slots = Slots(parts, streams, pool)
@@ -78,8 +93,7 @@ def device_ms(net: Net, streams: int) -> float:
     graphs = FrameGraphs(FrameStep(parts, slots), slots)
     mixture = 0.1 * torch.randn(streams, 2, FRAME, device=parts.device)
     everyone = torch.ones(streams, dtype=torch.bool, device=parts.device)
-    call = partial(graphs, Mode(), mixture, everyone, everyone)
-    return 1_000 * statistics.median(times(call, parts.device.type, 50))
+    return partial(graphs, Mode(), mixture, everyone, everyone)
 
 
 def most(separator: Separator, ticks: int) -> list[Ticks]:
@@ -105,6 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--streams", type=int, nargs="*", default=[1, 8], help="how many at once (default: 1 8)")
     parser.add_argument("--most", action="store_true", help="and look for the most whose 99th percentile is in time")
     parser.add_argument("--ticks", type=int, default=200, help="of each number of streams (default: 200)")
+    parser.add_argument("--kernels", action="store_true", help="and print what a frame launches, by time; not in JSON")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
     if options.ticks < 1 or min(options.streams, default=1) < 1:
@@ -126,6 +141,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{row.streams:>8}{row.device:>11.2f}{row.p50:>10.2f}{row.p99:>8.2f}{row.worst:>8.2f}")
     in_time = [row.streams for row in rows if row.p99 < FRAME_MS]
     print(f"in time: {max(in_time, default=0)} streams")
+    for streams in options.streams if options.kernels else ():
+        print(f"\na frame of {streams} streams:", *kernels(separator.net, streams), sep="\n")
     return 0
 
 

@@ -18,6 +18,15 @@ def test_times_are_given_for_every_number_of_streams(model: Path, capsys: pytest
     assert all(0 < row["p50"] <= row["p99"] <= row["worst"] and row["device"] > 0 for row in rows)
 
 
+def test_what_a_frame_launches_is_listed_for_every_number_of_streams(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--model", str(model), "--streams", "1", "2", "--ticks", "2", "--kernels"]) == 0
+    first, second = capsys.readouterr().out.split("a frame of ")[1:]
+    assert first.startswith("1 streams") and second.startswith("2 streams")
+    assert "aten::" in first and "100 %  all" in second
+
+
 @pytest.mark.parametrize("fit", [5, 64, 700, 1_000_000])
 def test_the_most_streams_are_found(monkeypatch: pytest.MonkeyPatch, fit: int) -> None:
     def measured(_: object, count: int, ticks: int) -> Ticks:

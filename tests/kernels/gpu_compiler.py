@@ -2,16 +2,20 @@
 
     python -m tests.kernels.gpu_compiler bfloat16 90
 
-The interpreter takes much that the compiler refuses. A line ``op kernel bytes-of-shared-memory`` a launch; exit code 1
-and a traceback at the first kernel that does not compile. Must be a process of its own: Triton is told before it is
-imported whether it interprets.
+The interpreter takes much that the compiler refuses. A line ``op kernel shared stack`` a launch: bytes of shared memory
+of a program, and of the stack of each thread, where lies what its registers do not hold. Exit code 1 and a traceback at
+the first kernel that does not compile. Must be a process of its own: Triton is told before it is imported whether it
+interprets.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import re
+import subprocess
 import sys
+import tempfile
 from typing import Any
 
 os.environ["TRITON_INTERPRET"] = "0"
@@ -47,13 +51,22 @@ class Elsewhere:
         return torch.device("cpu")
 
 
+def stack_of(binary: bytes) -> int:
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(binary)
+        file.flush()
+        command = [triton.knobs.nvidia.cuobjdump.path, "--dump-resource-usage", file.name]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return max(int(size) for size in re.findall(r"STACK:(\d+)", text))
+
+
 def compile_op(op: str, module: str, dtype: torch.dtype) -> None:
     """The launches of the op's first case."""
 
     def launched(function: Any, grid: Any) -> Any:
         def compiled(*arguments: Any, **options: Any) -> None:
             kernel = function.run(*arguments, grid=grid, warmup=True, **options)
-            print(op, function.__name__, kernel.metadata.shared, flush=True)
+            print(op, function.__name__, kernel.metadata.shared, stack_of(kernel.asm["cubin"]), flush=True)
 
         return compiled
 

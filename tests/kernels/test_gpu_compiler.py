@@ -12,6 +12,7 @@ import pytest
 from kernels.registry import IMPLEMENTATIONS
 
 SHARED = 227 << 10  # bytes that a program may have on an H100
+STACK = 64  # bytes of a thread: the cosine has 32; more are registers spilled into memory, all the time
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="the package triton is missing")
@@ -25,5 +26,5 @@ def test_every_kernel_compiles_and_fits(dtype: str) -> None:
     )
     assert run.returncode == 0, run.stderr[-2_000:]
     lines = [line.split() for line in run.stdout.splitlines()]
-    assert {op for op, _, _ in lines} == {known.op for known in IMPLEMENTATIONS if known.backend == "triton"}
-    assert all(int(shared) <= SHARED for _, _, shared in lines), run.stdout
+    assert {op for op, _, _, _ in lines} == {known.op for known in IMPLEMENTATIONS if known.backend == "triton"}
+    assert all(int(shared) <= SHARED and int(stack) <= STACK for _, _, shared, stack in lines), run.stdout
