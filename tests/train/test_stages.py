@@ -201,7 +201,9 @@ def test_processes_train_together(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, pool: Path) -> None:
-    with pytest.raises(OptionError, match="unknown recipe 'none'; choose one of ablation, base, base-more, paper, tiny"):
+    with pytest.raises(
+        OptionError, match="unknown recipe 'none'; choose one of ablation, base, base-more, paper, tiny"
+    ):
         load_recipe("none")
     (tmp_path / "bad.toml").write_text("[guide]\nstepz = 3\n")
     with pytest.raises(OptionError, match="stepz"):
