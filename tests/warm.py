@@ -1,7 +1,7 @@
 """``python -m tests.warm``: compile, in one process, what the shipped model and the tests' small one run.
 
-Compiled code is kept on disk. Processes that compile side by side may get code that differs in the last bit, and the two
-models are not of the same types: what is a tuple of layers in one is a longer one in the other.
+Compiled code is kept on disk. Processes that compile side by side may get code that differs in the last bit, and the
+two models are not of the same types: what is a tuple of layers in one is a longer one in the other.
 """
 
 from __future__ import annotations
