@@ -11,6 +11,9 @@ from torch import Tensor
 
 # Sums may be reordered (that is what makes them vectors), but infinities and NaN keep their meaning: masks need them.
 _FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
+# A function that is called but not inlined is a symbol that every caller brings along. The linker keeps a process's
+# first, whose sums may be ordered otherwise than in the others: last bits would tell what ran before.
+INLINED: Any = {"forceinline": True}
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,7 +23,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     can be written, every process compiles anew. Numba watches only the file of the function itself: after a change in a
     file that others call into, delete their ``__pycache__/*.nbi``.
     """
-    options: dict[str, Any] = {"fastmath": _FASTMATH, "nogil": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"fastmath": _FASTMATH, "nogil": True, "error_model": "numpy", **INLINED}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no writable cache folder

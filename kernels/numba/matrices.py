@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import overload
 from torch import Tensor
 
-from kernels.numba.compile import array
+from kernels.numba.compile import INLINED, array
 from kernels.numba.linear import add_linear, add_linear_int8
 
 
@@ -44,21 +44,21 @@ def pick(weights: Any, index: int) -> Any:
     raise NotImplementedError
 
 
-@overload(add_product, strict=False)
+@overload(add_product, strict=False, jit_options=INLINED)
 def _add_product(x: Any, weight: Any, y: Any) -> Callable[..., None]:
     if isinstance(weight, types.BaseTuple):
         return lambda x, weight, y: add_linear_int8(x, weight[0], weight[1], y)
     return lambda x, weight, y: add_linear(x, weight, y)
 
 
-@overload(outputs, strict=False)
+@overload(outputs, strict=False, jit_options=INLINED)
 def _outputs(weight: Any) -> Callable[..., int]:
     if isinstance(weight, types.BaseTuple):
         return lambda weight: weight[0].shape[0]
     return lambda weight: weight.shape[0]
 
 
-@overload(pick, strict=False)
+@overload(pick, strict=False, jit_options=INLINED)
 def _pick(weights: Any, index: Any) -> Callable[..., Any]:
     if isinstance(weights, types.BaseTuple):
         return lambda weights, index: (weights[0][index], weights[1][index])

@@ -36,9 +36,6 @@ from tests.engine.helpers import stack
 from tests.serve.running import run
 from tests.sounds import tune
 
-# Bits are compared; what a worker ran before has been seen to change the last of them.
-pytestmark = pytest.mark.alone
-
 HELLO = Hello(1, 48_000, 2, live=False)
 PAGE = {"type": "http", "method": "GET", "headers": []}
 

@@ -14,9 +14,6 @@ from tests.soak.attacks import ATTACKS
 from tests.soak.serve_fuzz import TOKEN, Target, fuzz
 from tests.soak.serve_isolation import Judge, isolation
 
-# Bits are compared; what a worker ran before has been seen to change the last of them.
-pytestmark = pytest.mark.alone
-
 
 def test_no_sample_reaches_another_session(server: Running, separator: Separator) -> None:
     report = run(isolation(server.url, Judge(separator, 0.0), 4, 6.0, 5))

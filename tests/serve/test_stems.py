@@ -16,9 +16,6 @@ from tests.engine.helpers import stack
 from tests.serve.running import HELLO, Raw, Running, collect, greet, raw, refusal, run, separate
 from tests.sounds import tune
 
-# Bits are compared; what a worker ran before has been seen to change the last of them.
-pytestmark = pytest.mark.alone
-
 
 @pytest.mark.parametrize(("rate", "channels"), [(48_000, 2), (44_100, 2), (44_100, 1), (96_000, 2), (8_000, 1)])
 def test_stems_equal_the_offline_separation(server: Running, separator: Separator, rate: int, channels: int) -> None:
