@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,19 +111,16 @@ def song_summary(song: SongScores) -> dict[str, Any]:
 
 def total_summary(songs: Sequence[SongScores]) -> list[dict[str, Any]]:
     """For every row, of the songs that have it (a separator of others may fail on some): medians over all their active
-    windows, and the mean over songs of their own medians.
+    windows, and of the songs' own medians the mean (``over_songs``) and the median (``median_song``).
     """
     rows: list[dict[str, Any]] = []
     for row in dict.fromkeys(row for song in songs for row in song.sdr):
         told = [song for song in songs if row in song.sdr]
         each = [_medians([song], row, places=None) for song in told]
-        over_songs = {
-            kind: _with_mean({stem: _mean(single[kind][stem] for single in each) for stem in STEMS})
-            for kind in ("si_sdr", "improvement")
-        }
+        joined = {"over_songs": _joined(each, _mean), "median_song": _joined(each, _middle)}
         absent = _rounded(_leaks(told, row))
         head = {**_head(row), "songs": len(told)}
-        rows.append({**head, **_medians(told, row), "over_songs": over_songs, "absent_db": absent})
+        rows.append({**head, **_medians(told, row), **joined, "absent_db": absent})
     return rows
 
 
@@ -156,6 +153,20 @@ def _leaks(songs: Sequence[SongScores], row: Row) -> dict[str, float | None]:
         if parts:
             found[stem] = median(np.concatenate(parts))
     return found
+
+
+def _joined(
+    each: Sequence[dict[str, dict[str, float | None]]], average: Callable[[Iterable[float | None]], float | None]
+) -> dict[str, dict[str, float | None]]:
+    """The ``average`` over songs of what :func:`_medians` gave for each."""
+    return {
+        kind: _with_mean({stem: average(single[kind][stem] for single in each) for stem in STEMS})
+        for kind in ("si_sdr", "improvement")
+    }
+
+
+def _middle(values: Iterable[float | None]) -> float | None:
+    return median(np.array([value for value in values if value is not None]))
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

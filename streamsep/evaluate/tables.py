@@ -25,6 +25,9 @@ def print_report(console: Console, report: dict[str, Any], brief: bool = False) 
     if count > 1 or brief:
         title = f"all {count} songs, {report['seconds_measured']:.0f} s: median over all active windows"
         console.print(_table(title, report["total"], report["latency_ms"]))
+    if count > 1:
+        songs = [{**row, **row["median_song"], "absent_db": {}} for row in report["total"]]
+        console.print(_table("median over songs of each song's median", songs, report["latency_ms"]))
     console.print(
         "SI-SDR in dB, median over active one-second windows; in brackets the improvement over the mixture. Active: "
         "above -50 dBFS and above the mixture's level minus 30 dB. A stem that is not in a song: (silence) and the "

@@ -79,16 +79,18 @@ def test_a_row_that_some_songs_lack_is_summed_over_the_others() -> None:
     assert total["other"]["improvement"]["vocals"] == pytest.approx(6.02, abs=0.1)
 
 
-def test_totals_pool_windows_and_average_songs() -> None:
+def test_totals_pool_windows_and_average_songs_both_ways() -> None:
     songs = []
-    for seed, gain in ((0, 0.5), (1, 0.25), (2, 0.125)):
+    for seed, gain in ((0, 0.5), (1, 0.25), (2, 0.03125)):
         made = song({"vocals": 0.1, "bass": 0.1}, seed=seed)
         scorer = SongScorer(made)
         scorer.add(Row("soft", 0), named(made.stems + np.float32(gain) * (made.mixture - made.stems)))
         songs.append(scorer.scores)
     total = total_summary(songs)[-1]
     assert total["improvement"]["vocals"] == pytest.approx(12.04, abs=0.1)
-    assert total["over_songs"]["improvement"]["vocals"] == pytest.approx(np.mean([6.02, 12.04, 18.06]), abs=0.1)
+    assert total["over_songs"]["improvement"]["vocals"] == pytest.approx(np.mean([6.02, 12.04, 30.1]), abs=0.1)
+    assert total["median_song"]["improvement"]["vocals"] == pytest.approx(12.04, abs=0.1)
+    assert total["median_song"]["si_sdr"]["drums"] is None
     assert total["estimate"] == "soft" and total["lookahead"] == 0
     json.dumps(total, allow_nan=False)
 
