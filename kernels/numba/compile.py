@@ -11,9 +11,7 @@ from torch import Tensor
 
 # Sums may be reordered (that is what makes them vectors), but infinities and NaN keep their meaning: masks need them.
 _FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
-# A function that is called but not inlined is a symbol that every caller brings along. The linker keeps a process's
-# first, whose sums may be ordered otherwise than in the others: last bits would tell what ran before.
-INLINED: Any = {"forceinline": True}
+INLINED: Any = {"forceinline": True}  # see `part`
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,7 +21,20 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     can be written, every process compiles anew. Numba watches only the file of the function itself: after a change in a
     file that others call into, delete their ``__pycache__/*.nbi``.
     """
-    options: dict[str, Any] = {"fastmath": _FASTMATH, "nogil": True, "error_model": "numpy", **INLINED}
+    return _compiled(function, {})
+
+
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``jit`` for what other compiled functions call: it is inlined in each.
+
+    Else it would be a symbol that every caller brings along, of which the linker keeps a process's first. The sums of
+    that one may be ordered otherwise than those of the others: the last bits would tell what ran before.
+    """
+    return _compiled(function, INLINED)
+
+
+def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+    options = {"fastmath": _FASTMATH, "nogil": True, "error_model": "numpy", **options}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no writable cache folder

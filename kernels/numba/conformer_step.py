@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.numba.compile import jit
+from kernels.numba.compile import jit, part
 from kernels.numba.matrices import add_product, numbers, outputs
 from kernels.numba.parts import array, attend_ring, mlp_rows, norm_rows
 from kernels.reference.conformer_step import ConformerWeights
@@ -39,7 +39,7 @@ def conformer_step(
     return torch.from_numpy(rows.reshape(x.shape))
 
 
-@jit
+@part
 def _opened(rows: Any, norm: Any, weight: Any) -> Any:
     """rms_norm(rows) · weightᵀ."""
     normed = np.empty_like(rows)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.numba.compile import jit
+from kernels.numba.compile import jit, part
 from kernels.numba.linear import add_linear
 from kernels.numba.matrices import add_product, numbers, outputs, pick
 from kernels.numba.parts import array, mlp_rows, norm_rows
@@ -127,7 +127,7 @@ def _chain(
         filled = end
 
 
-@jit
+@part
 def _add_mean(logits: Any, table: Any, scale: Any, latent: Any) -> None:
     """latent [C] += scale · Σ_k softmax(logits)_k · table[k]."""
     top = logits[0]
@@ -144,7 +144,7 @@ def _add_mean(logits: Any, table: Any, scale: Any, latent: Any) -> None:
         latent[i] += mean[i] / total * scale
 
 
-@jit
+@part
 def _layer(
     x: Any,  # [N·R, D], changed in place
     layer: Any,
@@ -163,7 +163,7 @@ def _layer(
     mlp_rows(x, mlp_norm, gate_up, down)
 
 
-@jit
+@part
 def _attend(projected: Any, past: Any, filled: int, bias: Any, mixed: Any) -> None:
     """Append keys and values of ``projected`` [N·R, 3·D], then mix values into ``mixed`` [N·R, D]."""
     _, frames, _, heads, dim = past.shape
@@ -198,7 +198,7 @@ def _attend(projected: Any, past: Any, filled: int, bias: Any, mixed: Any) -> No
                         mixed[row, h * dim + i] += weight * past[1, n, u, h, i]
 
 
-@jit
+@part
 def _heads(x: Any, weights: Any, books: Any, logits: Any) -> None:
     """x ``[N·R, D]`` → logits ``[N, R, K]`` of the places' codebooks."""
     norm, head, low, vectors, scale, bias = weights

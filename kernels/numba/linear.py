@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from kernels.numba.compile import jit
+from kernels.numba.compile import part
 
 
-@jit
+@part
 def add_linear(x: Any, weight: Any, y: Any) -> None:
     """y += x · weightᵀ: x ``[M, I]``, weight ``[O, I]``, y ``[M, O]``, float32, C order.
 
@@ -64,7 +64,7 @@ def add_linear(x: Any, weight: Any, y: Any) -> None:
             y[r, o] += a0
 
 
-@jit
+@part
 def add_linear_int8(x: Any, weight: Any, scale: Any, y: Any) -> None:
     """y += (x · weightᵀ) · scale: weight ``[O, I]`` int8, scale ``[O]``, else as :func:`add_linear`.
 

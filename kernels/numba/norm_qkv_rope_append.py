@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.numba.compile import jit
+from kernels.numba.compile import jit, part
 from kernels.numba.linear import add_linear
 from kernels.numba.parts import array, norm_rows, rotate, rows_of
 from kernels.reference.rms_norm import EPS
@@ -76,7 +76,7 @@ def _project(
             v_pages[table[b, at // page % table.shape[1]], at % page] = row[heads + kv_heads :]
 
 
-@jit
+@part
 def rotation(position: int, frequencies: Any, cos: Any, sin: Any) -> None:
     """Cosine and sine [head_dim / 2] of a position; the phase is an integer, see `kernels.reference.rope`."""
     for i in range(frequencies.shape[0]):

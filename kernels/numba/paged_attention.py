@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.numba.compile import jit
+from kernels.numba.compile import jit, part
 from kernels.numba.parts import array, rows_of
 from kernels.reference.pages import check_ring
 
@@ -69,7 +69,7 @@ def _attend(
                             y[b, t, kv * group + g, i] += scores[g, u - first] * row[i]
 
 
-@jit
+@part
 def _softmax(scores: Any) -> None:
     top = np.float32(-np.inf)
     for u in range(scores.shape[0]):

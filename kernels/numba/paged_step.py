@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.numba.compile import jit
+from kernels.numba.compile import jit, part
 from kernels.numba.matrices import add_product, numbers, outputs
 from kernels.numba.parts import array, mlp_rows, norm_rows, rotate
 from kernels.reference.layer import LayerWeights
@@ -93,7 +93,7 @@ def _layer(
     mlp_rows(x, mlp_norm, gate_up, down)
 
 
-@jit
+@part
 def _attend(q: Any, k_pages: Any, v_pages: Any, table: Any, count: int, mixed: Any) -> None:
     """One slot: q ``[heads, head_dim]`` against the first ``count`` rows of its pages ``[R]``, into ``mixed`` [D]."""
     heads, dim = q.shape

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.numba.compile import array, jit
+from kernels.numba.compile import array, part
 from kernels.numba.matrices import add_product, outputs
 
 _EPS = np.float32(1e-6)
@@ -25,7 +25,7 @@ def rows_of(op: str, x: Tensor) -> Any:
     return array(x).reshape(-1, x.shape[-1])
 
 
-@jit
+@part
 def norm_rows(x: Any, weight: Any, y: Any, eps: Any = _EPS) -> None:
     """y = rms_norm(x) · weight: x and y ``[M, D]``, weight ``[D]``."""
     one = np.float32(1)
@@ -38,7 +38,7 @@ def norm_rows(x: Any, weight: Any, y: Any, eps: Any = _EPS) -> None:
             y[r, i] = x[r, i] * scale * weight[i]
 
 
-@jit
+@part
 def swiglu_rows(gate_up: Any, y: Any) -> None:
     """y = silu(gate) · up: gate_up ``[M, 2·H]``, y ``[M, H]``."""
     half = y.shape[1]
@@ -49,7 +49,7 @@ def swiglu_rows(gate_up: Any, y: Any) -> None:
             y[r, i] = gate / (one + math.exp(-gate)) * gate_up[r, half + i]
 
 
-@jit
+@part
 def norm_swiglu_rows(x: Any, norm: Any, gate_up: Any, y: Any, eps: Any = _EPS) -> None:
     """y = swiglu(rms_norm(x) · gate_upᵀ): x ``[M, D]``, y ``[M, H]``."""
     normed = np.empty_like(x)
@@ -59,7 +59,7 @@ def norm_swiglu_rows(x: Any, norm: Any, gate_up: Any, y: Any, eps: Any = _EPS) -
     swiglu_rows(opened, y)
 
 
-@jit
+@part
 def mlp_rows(x: Any, norm: Any, gate_up: Any, down: Any) -> None:
     """x += swiglu(rms_norm(x) · gate_upᵀ) · downᵀ, x ``[M, D]`` in place."""
     hidden = np.empty((x.shape[0], outputs(gate_up) // 2), dtype=np.float32)
@@ -67,7 +67,7 @@ def mlp_rows(x: Any, norm: Any, gate_up: Any, down: Any) -> None:
     add_product(hidden, down, x)
 
 
-@jit
+@part
 def rotate(rows: Any, cos: Any, sin: Any) -> None:
     """Rotary embedding in place: rows ``[H, head_dim]``, cos and sin ``[head_dim / 2]``."""
     half = cos.shape[0]
@@ -78,7 +78,7 @@ def rotate(rows: Any, cos: Any, sin: Any) -> None:
             rows[h, i + half] = second * cos[i] + first * sin[i]
 
 
-@jit
+@part
 def attend_ring(q: Any, key: Any, value: Any, distance: Any, at: int, count: int, mixed: Any) -> None:
     """One head: q [d] against the ``count`` written cells of a ring [W, d] whose newest is ``at``, into ``mixed``."""
     window, dim = key.shape

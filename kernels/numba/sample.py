@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.numba.compile import jit
+from kernels.numba.compile import jit, part
 from kernels.numba.parts import array
 from kernels.reference.sample import GOLDEN, MIX_1, MIX_2
 
@@ -44,7 +44,7 @@ def _sample_rows(logits: Any, temperature: float, top_k: int, seed: Any, frame: 
             codes[b, r] = choose(logits[b, r], temperature, top_k, u)
 
 
-@jit
+@part
 def uniform(seed: int, frame: int, place: int) -> float:
     """In [0, 1)."""
     x = _splitmix(_splitmix(np.uint64(seed)) ^ np.uint64(frame))
@@ -52,7 +52,7 @@ def uniform(seed: int, frame: int, place: int) -> float:
     return np.float64(x >> np.uint64(11)) * 2.0**-53
 
 
-@jit
+@part
 def choose(logits: Any, temperature: float, top_k: int, u: float) -> int:
     """The code of one row of logits [K]; ``u`` is read when temperature > 0."""
     size = logits.shape[0]
@@ -75,7 +75,7 @@ def choose(logits: Any, temperature: float, top_k: int, u: float) -> int:
     return code
 
 
-@jit
+@part
 def _splitmix(x: Any) -> Any:
     x = x + _GOLDEN
     x = (x ^ (x >> np.uint64(30))) * _MIX_1

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kernels.numba
 from kernels.numba.compile import jit
 
 # What a Conformer step gives; after "first", in a process that has compiled another function of the same parts.
@@ -43,3 +46,16 @@ def test_bits_do_not_depend_on_what_was_compiled_before(tmp_path: Path) -> None:
     kept = bits()
     assert bits() == kept
     assert bits("first") == kept
+
+
+def test_what_compiled_functions_call_is_inlined() -> None:
+    seen: list[str] = []
+    for module in pkgutil.iter_modules(kernels.numba.__path__):
+        for function in vars(importlib.import_module(f"kernels.numba.{module.name}")).values():
+            if hasattr(function, "py_func"):
+                called = {function.py_func.__globals__.get(name) for name in function.py_func.__code__.co_names}
+                for each in called:
+                    if hasattr(each, "py_func"):
+                        seen.append(each.py_func.__name__)
+                        assert each.targetoptions.get("forceinline"), f"{each.py_func.__name__} has to be a part"
+    assert {"norm_rows", "attend_ring", "add_linear"} <= set(seen)
