@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core import event
 from torch import Tensor
 
 # Sums may be reordered (that is what makes them vectors), but infinities and NaN keep their meaning: masks need them.
@@ -39,6 +41,26 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Callable
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no writable cache folder
         return numba.njit(**options)(function)
+
+
+@contextmanager
+def noticing(tell: Callable[[], None]) -> Generator[None]:
+    """Call ``tell`` as soon as something is compiled inside that the disk has not kept: from then on it takes long."""
+    with event.install_listener("numba:compile", _First(tell)):
+        yield
+
+
+class _First(event.Listener):
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell: Callable[[], None] | None = tell
+
+    def on_start(self, event: event.Event) -> None:
+        if self._tell is not None:
+            self._tell()
+            self._tell = None
+
+    def on_end(self, event: event.Event) -> None:
+        pass
 
 
 def array(tensor: Tensor) -> Any:

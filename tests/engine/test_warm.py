@@ -55,3 +55,22 @@ def test_a_loaded_model_is_ready(model: Path) -> None:
     assert again["loading"] == again["running"] == 0
     for told in (first, again):
         assert told["threads"] == 0 and told["torch"] == 1 and set(told["blas"]) <= {1}
+
+
+@pytest.mark.slow
+def test_who_has_to_wait_for_compilation_is_told_so(model: Path, tmp_path: Path) -> None:
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def said() -> str:
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            "import streamsep, sys; streamsep.load(sys.argv[1])",
+            str(model),
+        ]
+        return subprocess.run(command, capture_output=True, text=True, env=env, check=True).stderr
+
+    assert said().count("compiling for this machine") == 1
+    assert said() == ""
