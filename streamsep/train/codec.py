@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from streamsep.model.fuse import token_masks
 from streamsep.model.trunk import frame_power
 from streamsep.train.batches import Spectra, spectra
 from streamsep.train.codec_losses import codec_training_loss
+from streamsep.train.losses import SHARE, band_statistics, mask_loss
 from streamsep.train.recipe import StageConfig
 from streamsep.train.validation import ValidationSongs
 
@@ -33,11 +35,20 @@ class CodecStage:
         self.module, self.config, self.valid = module, config, valid
         self.stft, self.level = STFT(), LevelTracker()
         self.semantic_share = config.options.get("semantic_share", 0.5)
+        self.mask = config.options.get("mask", 0.0)  # weight of the masks' loss
 
     def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         found, level = self._hear(waves)
         stage = "semantic" if progress < self.semantic_share else "acoustic"
-        return codec_training_loss(self.module, found.stems, level, stage)
+        masks = self._mask_loss(found) if stage == "semantic" and self.mask else None
+        return codec_training_loss(self.module, found.stems, level, stage, masks=masks)
+
+    def _mask_loss(self, found: Spectra) -> Callable[[Tensor], Tensor]:
+        """What guide and language model are trained by, of the masks from envelopes."""
+        share = self.config.options.get("share", SHARE)
+        stats = band_statistics(found)
+        valid = torch.ones(stats.mix.shape[:2], dtype=torch.bool, device=stats.mix.device)
+        return lambda envelopes: self.mask * mask_loss(token_masks(envelopes), stats, valid).total(share)
 
     def _hear(self, waves: Tensor) -> tuple[Spectra, Tensor]:
         found = spectra(waves, self.stft.to(waves.device))

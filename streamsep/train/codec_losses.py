@@ -5,6 +5,7 @@ Semantic stage: envelopes, and the masks that follow from them. Acoustic stage: 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -104,7 +105,12 @@ def _log(parts: dict[str, Tensor], quantizer: ResidualVQ) -> dict[str, float]:
 
 
 def codec_training_loss(
-    codec: Codec, stems: Tensor, level: Tensor, stage: Stage, head_frames: int = _HEAD_FRAMES
+    codec: Codec,
+    stems: Tensor,
+    level: Tensor,
+    stage: Stage,
+    head_frames: int = _HEAD_FRAMES,
+    masks: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of one training batch; in training mode the stage's codebooks move.
 
@@ -114,23 +120,29 @@ def codec_training_loss(
         level: [B, T] mean square of their mixture, from the level tracker.
         stage: ``semantic`` first, then ``acoustic``.
         head_frames: at most so many frames, drawn at random, are compared bin by bin (acoustic stage).
+        masks: loss of the envelopes [B, T, S, 240] that tokens stand for, as masks, added to the others
+            (semantic stage).
 
     Returns the loss and numbers for the log: its parts, and ``perplexity_q`` of each of the stage's codebooks.
     Raises ValueError for another stage.
     """
     if stage == "semantic":
-        return _semantic_stage(codec, stems, level)
+        return _semantic_stage(codec, stems, level, masks)
     if stage == "acoustic":
         return _acoustic_stage(codec, stems, level, head_frames)
     raise ValueError(f"the codec is trained in the stages semantic and acoustic, not '{stage}'")
 
 
-def _semantic_stage(codec: Codec, stems: Tensor, level: Tensor) -> tuple[Tensor, dict[str, float]]:
+def _semantic_stage(
+    codec: Codec, stems: Tensor, level: Tensor, masks: Callable[[Tensor], Tensor] | None
+) -> tuple[Tensor, dict[str, float]]:
     with torch.no_grad():
         features = codec.teacher(stems, level.unsqueeze(-1))
     out = codec.semantic(features)
     loss, parts = semantic_loss(out.features, features)
     loss = loss + COMMITMENT * out.quantized.loss
+    if masks is not None:
+        loss = loss + masks(out.features[..., :ENVELOPE_FEATURES])
     parts |= {"commitment": out.quantized.loss, "loss": loss}
     return loss, _log(parts, codec.semantic.quantizer)
 

@@ -16,7 +16,7 @@ RECIPES = Path(__file__).with_name("recipes")
 # Every stage, and what is known to it alone.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "guide": ("share", "colour_db"),
-    "codec": ("semantic_share",),
+    "codec": ("semantic_share", "mask", "share"),
     "lm": ("share", "mask", "joint", "drop", "span", "acoustic_share", "own"),
     "paper": ("replace", "drop", "drop_stem", "mask"),
 }
