@@ -16,6 +16,7 @@ from streamsep.errors import AudioError
 from streamsep.evaluate.metrics import Sound, Values, active, level_db, median, si_sdr, windows
 from streamsep.evaluate.run import EvaluateOptions
 from streamsep.evaluate.songs import SongFolder, TrueStems, load_song
+from streamsep.evaluate.statistics import signed_rank
 
 if TYPE_CHECKING:
     from streamsep.engine.separator import Separator
@@ -25,6 +26,8 @@ Progress = Callable[[str, int, int], None]
 PEAKS_DBFS: tuple[float, ...] = (0.0, -20.0, -40.0)
 MOST_CHANGE_DB = 1.0
 INSTRUMENTAL_DB, ACAPPELLA_DB, SILENCE_DBFS = -25.0, -20.0, -120.0
+_CHANCE = 0.05
+_SURE = f"above 0, p < {_CHANCE:g} (Wilcoxon)"
 HISTORIES: tuple[str, ...] = ("soft", "hard")  # what may be fed back; against "none"
 _SILENT_SECONDS = 3
 _SETTLE_SECONDS = 1  # after the music has ended
@@ -127,7 +130,7 @@ class _Bench:
         found.append(_at_most("vocals alone: accompaniment below them, dB", self._acappella, ACAPPELLA_DB))
         for history, gains in self._gains.items():
             what = f"SI-SDR of soft latents, own history ({history}) minus none, dB"
-            found.append(_check(what, gains, "above 0", lambda value: value > 0, sign="+"))
+            found.append(_gain(what, gains))
         return found
 
     def _separate(self, mixture: Sound) -> dict[str, Sound]:
@@ -176,18 +179,24 @@ def _within(what: str, values: Sequence[float], limit: float) -> Check:
     return Check(what, figure, f"less than {limit:g} either way, in every song", holds, tuple(values))
 
 
+def _gain(what: str, values: Sequence[float]) -> Check:
+    """A median above zero, and not by chance."""
+    if not values:
+        return Check(what, "not measured", _SURE, False)
+    middle, p = float(np.median(values)), signed_rank(values)
+    figure = f"{middle:+.2f} median, {min(values):+.2f} to {max(values):+.2f}, p = {p:.2g} over {len(values)} songs"
+    return Check(what, figure, _SURE, middle > 0 and p < _CHANCE, tuple(round(value, 3) for value in values))
+
+
 def _check(
     what: str,
     values: Sequence[float],
     wanted: str,
     holds: Callable[[float], bool],
     worst: bool = False,
-    sign: str = "",
 ) -> Check:
     if not values:
         return Check(what, "not measured", wanted, False)
     middle, most = float(np.median(values)), max(values)
-    figure = f"{middle:{sign}.1f} median, {most:{sign}.1f} worst"
-    if sign:
-        figure = f"{middle:{sign}.2f} median, {min(values):{sign}.2f} to {most:{sign}.2f}"
+    figure = f"{middle:.1f} median, {most:.1f} worst"
     return Check(what, figure, wanted, holds(most if worst else middle), tuple(round(value, 3) for value in values))

@@ -67,13 +67,18 @@ def compare(scores: Mapping[str, Mapping[str, Sequence[float | None]]]) -> list[
                 if x is not None and y is not None and np.isfinite(x - y)
             ]
             if len(pairs) >= _MIN_PAIRS:
-                p = float(tuple(wilcoxon(pairs))[1]) if np.any(pairs) else 1.0
+                p = signed_rank(pairs)
                 found.append(Comparison(a, b, what, len(pairs), float(np.median(pairs)), p, p))
     corrected = holm([test.p for test in found])
     return [
         Comparison(test.a, test.b, test.what, test.count, test.difference, test.p, p)
         for test, p in zip(found, corrected, strict=True)
     ]
+
+
+def signed_rank(differences: Sequence[float]) -> float:
+    """p of the paired Wilcoxon signed-rank test, two-sided; 1 where nothing differs."""
+    return float(tuple(wilcoxon(differences))[1]) if np.any(differences) else 1.0
 
 
 def holm(p: Sequence[float]) -> list[float]:

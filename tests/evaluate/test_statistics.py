@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamsep.evaluate.statistics import compare, holm, summarize
+from streamsep.evaluate.statistics import compare, holm, signed_rank, summarize
 
 
 def test_summary_by_hand() -> None:
@@ -51,3 +51,8 @@ def test_missing_songs_are_left_out_of_a_pair() -> None:
     assert compare({"a": {"v": [1.0]}, "b": {"v": [0.0]}}) == []
     (same,) = compare({"a": {"v": [1.0, 2.0]}, "b": {"v": [1.0, 2.0]}})
     assert same.p == 1.0
+
+
+def test_signed_ranks_by_hand() -> None:
+    assert signed_rank([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 2**5)  # one of 32 signs, and its mirror
+    assert signed_rank([0.0, 0.0]) == 1.0
