@@ -26,12 +26,12 @@ Progress = Callable[[str, int, int], None]
 PEAKS_DBFS: tuple[float, ...] = (0.0, -20.0, -40.0)
 MOST_CHANGE_DB = 1.0
 INSTRUMENTAL_DB, ACAPPELLA_DB, SILENCE_DBFS = -25.0, -20.0, -120.0
-_CHANCE = 0.05
-_SURE = f"above 0, p < {_CHANCE:g} (Wilcoxon)"
 HISTORIES: tuple[str, ...] = ("soft", "hard")  # what may be fed back; against "none"
 _SILENT_SECONDS = 3
 _SETTLE_SECONDS = 1  # after the music has ended
 _FLOOR_DB = -200.0
+_CHANCE = 0.05
+_SURE = f"above 0, p < {_CHANCE:g} (Wilcoxon)"
 
 
 @dataclass(frozen=True)

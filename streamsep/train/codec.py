@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -40,15 +40,15 @@ class CodecStage:
     def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         found, level = self._hear(waves)
         stage = "semantic" if progress < self.semantic_share else "acoustic"
-        masks = self._mask_loss(found) if stage == "semantic" and self.mask else None
+        masks = partial(self._mask_loss, found) if self.mask else None
         return codec_training_loss(self.module, found.stems, level, stage, masks=masks)
 
-    def _mask_loss(self, found: Spectra) -> Callable[[Tensor], Tensor]:
-        """What guide and language model are trained by, of the masks from envelopes."""
-        share = self.config.options.get("share", SHARE)
+    def _mask_loss(self, found: Spectra, envelopes: Tensor) -> Tensor:
+        """What guide and language model are trained by, of the masks from ``envelopes`` [B, T, S, 240]."""
         stats = band_statistics(found)
         valid = torch.ones(stats.mix.shape[:2], dtype=torch.bool, device=stats.mix.device)
-        return lambda envelopes: self.mask * mask_loss(token_masks(envelopes), stats, valid).total(share)
+        share = self.config.options.get("share", SHARE)
+        return self.mask * mask_loss(token_masks(envelopes), stats, valid).total(share)
 
     def _hear(self, waves: Tensor) -> tuple[Spectra, Tensor]:
         found = spectra(waves, self.stft.to(waves.device))
