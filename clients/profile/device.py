@@ -9,6 +9,7 @@ time axis, and neither the player's nor the recorder's own buffers count:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from dataclasses import asdict, dataclass
@@ -80,30 +81,60 @@ def judge(what: str, sent: Sound, came: Sound, rate: int, xruns: int) -> DeviceR
     )
 
 
+class _Tape:
+    """Plays ``played`` [2, n] and keeps ``heard`` [channels, n] meanwhile; ``xruns``: blocks that were lost or late."""
+
+    def __init__(self, played: Sound, channels: int) -> None:
+        self._played, self.heard = played, np.zeros((channels, played.shape[1]), np.float32)
+        self._sent = self._came = self.xruns = 0
+        self.full = threading.Event()
+
+    def both(self, record: Any, out: Any, count: int, times: object, status: object) -> None:
+        self.hear(record, count, times, status)
+        self.play(out, count, times, None)
+
+    def hear(self, record: Any, count: int, times: object, status: object) -> None:
+        self.xruns += bool(status)
+        part = min(count, self.heard.shape[1] - self._came)
+        self.heard[:, self._came : self._came + part] = record[:part].T
+        self._came += part
+        if self._came == self.heard.shape[1]:
+            self.full.set()
+
+    def play(self, out: Any, count: int, times: object, status: object) -> None:
+        self.xruns += bool(status)
+        part = self._played[:, self._sent : self._sent + count]
+        out[:] = 0
+        out[: part.shape[1]] = part.T
+        self._sent += part.shape[1]
+
+
 def _play(device: str | int | None, played: Sound, channels: int, rate: int) -> tuple[Sound, int]:
     """What ``channels`` inputs heard meanwhile [channels, n], and how often the device was too late."""
     sounddevice = portaudio()
-    heard = np.zeros((channels, played.shape[1]), np.float32)
-    at, xruns, done = 0, 0, threading.Event()
-
-    def callback(record: Any, out: Any, count: int, times: object, status: object) -> None:
-        nonlocal at, xruns
-        xruns += bool(status)
-        part = min(count, played.shape[1] - at)
-        out[:] = 0
-        out[:part] = played[:, at : at + part].T
-        heard[:, at : at + part] = record[:part].T
-        at += part
-        if at == played.shape[1]:
-            done.set()
-
+    tape = _Tape(played, channels)
     try:
-        with sounddevice.Stream(rate, 0, device, (channels, 2), "float32", callback=callback):
-            if not done.wait(30 + played.shape[1] / rate):
+        with contextlib.ExitStack() as open_:
+            for stream in _streams(sounddevice, device, tape, channels, rate):
+                open_.enter_context(stream)
+            if not tape.full.wait(30 + played.shape[1] / rate):
                 raise ClientError("the device stands still.")
     except (sounddevice.PortAudioError, ValueError) as error:
         raise ClientError(f"the device cannot be opened: {error}.") from error
-    return heard, xruns
+    return tape.heard, tape.xruns
+
+
+def _streams(sounddevice: Any, device: str | int | None, tape: _Tape, channels: int, rate: int) -> list[Any]:
+    """One stream for both directions, which JACK shows as one program; two on ALSA, whose bridge to PulseAudio stalls
+    now and then in one.
+    """
+    host = sounddevice.query_devices(device, "input")["hostapi"]
+    if sounddevice.query_hostapis(host)["name"] != "ALSA":
+        return [sounddevice.Stream(rate, 0, device, (channels, 2), "float32", callback=tape.both)]
+    return [
+        sounddevice.InputStream(rate, 0, device, channels, "float32", callback=tape.hear),
+        sounddevice.OutputStream(rate, 0, device, 2, "float32", callback=tape.play),
+    ]
 
 
 def _channels(text: str, option: str) -> tuple[int, ...]:
