@@ -81,7 +81,7 @@ def judge(what: str, sent: Sound, came: Sound, rate: int, xruns: int) -> DeviceR
     )
 
 
-class _Tape:
+class Tape:
     """Plays ``played`` [2, n] and keeps ``heard`` [channels, n] meanwhile; ``xruns``: blocks that were lost or late."""
 
     def __init__(self, played: Sound, channels: int) -> None:
@@ -112,7 +112,7 @@ class _Tape:
 def _play(device: str | int | None, played: Sound, channels: int, rate: int) -> tuple[Sound, int]:
     """What ``channels`` inputs heard meanwhile [channels, n], and how often the device was too late."""
     sounddevice = portaudio()
-    tape = _Tape(played, channels)
+    tape = Tape(played, channels)
     try:
         with contextlib.ExitStack() as open_:
             for stream in _streams(sounddevice, device, tape, channels, rate):
@@ -124,7 +124,7 @@ def _play(device: str | int | None, played: Sound, channels: int, rate: int) -> 
     return tape.heard, tape.xruns
 
 
-def _streams(sounddevice: Any, device: str | int | None, tape: _Tape, channels: int, rate: int) -> list[Any]:
+def _streams(sounddevice: Any, device: str | int | None, tape: Tape, channels: int, rate: int) -> list[Any]:
     """One stream for both directions, which JACK shows as one program; two on ALSA, whose bridge to PulseAudio stalls
     now and then in one.
     """

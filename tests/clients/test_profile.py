@@ -88,6 +88,21 @@ def test_steps_of_other_sessions_are_not_mistaken_for_ours(server_url: str) -> N
         asyncio.run(stages.measure(server_url, 20))
 
 
+@pytest.mark.parametrize("block", [1, 64, 333, 5_000])
+def test_a_tape_plays_all_and_keeps_what_was_heard_meanwhile(block: int) -> None:
+    """The cable: what is played comes back with the next block, on the third input. Directions need not be in step."""
+    played = noise(1_000 / RATE, RATE)
+    tape, out = device.Tape(played, 3), np.zeros((block, 2), np.float32)
+    while not tape.full.is_set():
+        record = np.stack([np.zeros(block, np.float32), np.ones(block, np.float32), out[:, 0]], axis=1)
+        tape.both(record, out, block, None, None)
+    tape.hear(np.full((block, 3), 9, np.float32), block, None, True)  # too late: it is full
+    tape.play(out, block, None, None)
+    assert not out.any() and tape.xruns == 1
+    assert np.array_equal(tape.heard[2], np.pad(played[0], (block, 0))[: played.shape[1]])
+    assert not tape.heard[0].any() and (tape.heard[1] == 1).all()
+
+
 @pytest.mark.parametrize("late", [0, 6_264])
 def test_the_delay_between_two_recordings(late: int) -> None:
     sent = noise(6, 48_000)
