@@ -121,7 +121,7 @@ def codec_training_loss(
         stage: ``semantic`` first, then ``acoustic``.
         head_frames: at most so many frames, drawn at random, are compared bin by bin (acoustic stage).
         masks: loss of the envelopes [B, T, S, 240] that tokens stand for, as masks, added to the others
-            (semantic stage).
+            (semantic stage); logged as ``separation``.
 
     Returns the loss and numbers for the log: its parts, and ``perplexity_q`` of each of the stage's codebooks.
     Raises ValueError for another stage.
@@ -142,7 +142,8 @@ def _semantic_stage(
     loss, parts = semantic_loss(out.features, features)
     loss = loss + COMMITMENT * out.quantized.loss
     if masks is not None:
-        loss = loss + masks(out.features[..., :ENVELOPE_FEATURES])
+        parts["separation"] = masks(out.features[..., :ENVELOPE_FEATURES])
+        loss = loss + parts["separation"]
     parts |= {"commitment": out.quantized.loss, "loss": loss}
     return loss, _log(parts, codec.semantic.quantizer)
 

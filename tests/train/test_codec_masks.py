@@ -26,10 +26,12 @@ def _waves(seed: int) -> Tensor:
 
 
 def _begun(**options: float) -> tuple[CodecStage, Tensor]:
-    """A stage with these options, and the loss of its first batch."""
+    """A stage with these options, and the loss of its first batch, of which the log names the masks' part."""
     torch.manual_seed(0)
     stage = CodecStage(Codec(CODEC), StageConfig(options={"semantic_share": 1.0, **options}), None)
-    loss, _ = stage.loss(_waves(0), torch.Generator())
+    loss, logged = stage.loss(_waves(0), torch.Generator())
+    assert ("separation" in logged) == ("mask" in options)
+    assert logged["loss"] == loss.item()
     return stage, loss
 
 
