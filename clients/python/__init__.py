@@ -2,6 +2,7 @@
 
 from clients.python.blocking import Client
 from clients.python.errors import ClientError, ServerError
-from clients.python.session import Block, Session, connect
+from clients.python.inbox import Block
+from clients.python.session import Session, connect
 
 __all__ = ["Block", "Client", "ClientError", "ServerError", "Session", "connect"]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.python.session import Block, Session, connect
+from clients.python.inbox import Block
+from clients.python.session import Session, connect
 
 
 class Client:

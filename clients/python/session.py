@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,9 @@ from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 
 from clients.python.errors import ClientError, ServerError
+from clients.python.inbox import Block, Inbox
 from clients.python.journal import Journal, Sound
+from clients.python.retry import find, passing, patiently
 from clients.python.wire import Wire
 from streamsep.protocol import (
     VERSION,
@@ -45,20 +45,7 @@ ALIVE = 15.0  # seconds of silence after which the server is told that somebody 
 ACK = 0.5  # seconds of stems between two acks
 FRESH = 0.2  # seconds of live sound with which a new session begins when the old one is gone
 MOST = 1 << 16  # samples in one audio message
-BACKOFF = (0.25, 5.0)  # seconds between attempts: at first, and at most
-MISSES = 5  # times that a wrong server may answer, where several stand behind the address
 _FADERS = ("gains", "mute", "solo")
-_AGAIN = ("full", "shutdown", "resume", "gap", "engine", "idle")  # errors after which another attempt makes sense
-
-
-@dataclass(frozen=True)
-class Block:
-    """``count`` samples from ``position`` on: output → [channels, count]. ``missing`` samples before it are gone."""
-
-    position: int
-    count: int
-    stems: Mapping[str, Samples]
-    missing: int = 0
 
 
 async def connect(
@@ -112,13 +99,11 @@ class Session:
         self._journal = Journal()
         self._base = 0  # position that the server's session calls 0
         self._desk: dict[str, Any] = {}
-        self._blocks: asyncio.Queue[Block | BaseException | None] = asyncio.Queue()
-        self._answers: dict[str, asyncio.Future[Any]] = {}
+        self._inbox = Inbox()
         self._changed = asyncio.Event()
         self._wire: Wire | None = None
         self._task: asyncio.Task[None] | None = None
         self._acked = self._mark = 0
-        self._error: ClientError | None = None  # why it is over
         self.ready: Ready
 
     async def start(self) -> None:
@@ -138,7 +123,7 @@ class Session:
 
     async def set(self, position: int | None = None, **changes: Any) -> None:
         """``gains``, ``mute``, ``solo``, ``stems`` or ``lookahead`` from ``position`` on, or as soon as possible."""
-        self._check()
+        self._inbox.check()
         message = Set(position, **changes)
         self._desk.update({name: value for name, value in changes.items() if value is not None})
         self._journal.request(message)
@@ -146,29 +131,29 @@ class Session:
 
     async def mark(self) -> int:
         """Returns, when all stems of the sound sent so far are here, its position."""
-        self._check()
+        self._inbox.check()
         self._mark += 1
-        future = self._answer(f"mark {self._mark}")
+        future = self._inbox.answer(f"mark {self._mark}")
         self._journal.request(Mark(self._mark, self._journal.position))
         self._change()
         return await future
 
     async def finish(self) -> None:
         """End of the song; the iteration ends after its last stem."""
-        self._check()
+        self._inbox.check()
         self._journal.request(Flush(self._journal.position))
         self._change()
 
     async def stats(self) -> Stats:
         """What the server counts."""
-        self._check()
-        future = self._answer("stats")
+        self._inbox.check()
+        future = self._inbox.answer("stats")
         await self._tell(Stats())
         return await asyncio.shield(future)  # others may wait for the same
 
     async def close(self) -> None:
         """Say goodbye and free the place."""
-        over = self._error is not None
+        over = self._inbox.error is not None
         self._end(ClientError("the session is closed."))
         if self._wire is not None:
             with contextlib.suppress(TimeoutError):
@@ -178,7 +163,7 @@ class Session:
             self._task.cancel()
             await asyncio.wait([self._task])
         if not over:
-            self._blocks.put_nowait(None)
+            self._inbox.put(None)
 
     async def drop(self) -> None:
         """Break the connection as a bad network would; the session goes on by itself."""
@@ -186,18 +171,10 @@ class Session:
             self._wire.abort()
 
     def __aiter__(self) -> AsyncIterator[Block]:
-        return self._iterate()
-
-    async def _iterate(self) -> AsyncIterator[Block]:
-        if self._blocks.empty():
-            self._check()
-        while (block := await self._blocks.get()) is not None:
-            if isinstance(block, BaseException):
-                raise block
-            yield block
+        return self._inbox.blocks()
 
     async def _send(self, block: Samples) -> None:
-        self._check()
+        self._inbox.check()
         self._journal.sound(block.shape[1], encode_samples(block, raw_format(self.hello.format)))
         self._change()
         if self.hello.live:
@@ -205,15 +182,8 @@ class Session:
             await asyncio.sleep(0)
         else:
             while self._journal.position - self.position > self.ready.window:
-                self._check()
+                self._inbox.check()
                 await self._wait()
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _answer(self, name: str) -> asyncio.Future[Any]:
-        return self._answers.setdefault(name, asyncio.get_running_loop().create_future())
 
     def _change(self) -> None:
         self._changed.set()
@@ -233,15 +203,10 @@ class Session:
         except Exception as error:
             fatal = error if isinstance(error, ClientError) else ClientError(f"{type(error).__name__}: {error}")
             self._end(fatal)
-            self._blocks.put_nowait(fatal)
+            self._inbox.put(fatal)
 
     def _end(self, error: ClientError) -> None:
-        """Whoever waits is told why, and so is whoever asks later."""
-        self._error = self._error or error
-        for future in self._answers.values():
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # whoever still waits gets it; nobody need wait
+        self._inbox.end(error)
         self._change()
 
     async def _talk(self) -> None:
@@ -258,37 +223,23 @@ class Session:
             results = await asyncio.gather(listener, speaker, return_exceptions=True)
             wire.abort()
         for result in results:
-            if isinstance(result, ServerError) and result.code in _AGAIN:
+            if passing(result):
                 self._notice(f"the server says: {result}")
             elif isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
                 raise result
 
     async def _again(self) -> None:
         """A new connection: the same session if it is still there, else a new one that goes on where it stopped."""
-        started, (delay, most) = time.monotonic(), BACKOFF
         self._notice("the connection was lost; trying again.")
-        while True:
-            try:
-                await self._open(first=False)
-                self.reconnects += 1
-                return
-            except ServerError as error:
-                if error.code not in _AGAIN:
-                    raise
-                reason, wait = error, error.retry_after or 0.0
-            except ClientError as error:
-                reason, wait = error, 0.0
-            if time.monotonic() - started + max(delay, wait) > self._patience:
-                raise reason
-            await asyncio.sleep(max(wait, delay * random.uniform(0.5, 1)))  # not all clients at once
-            delay = min(2 * delay, most)
+        await patiently(lambda: self._open(first=False), self._patience)
+        self.reconnects += 1
 
     async def _open(self, first: bool) -> None:
         hello = self.hello
         if not first:
             hello = replace(hello, resume=self.ready.resume, received=max(0, self.position - self._base))
         try:
-            self._wire, ready = await self._attempt(hello)
+            self._wire, ready = await find(self.url, hello)
         except ServerError as error:
             if first or error.code != "resume":
                 raise
@@ -301,20 +252,9 @@ class Session:
         self._journal.rewind(self._base + ready.position)
         if not ready.resumed and (desk := {name: self._desk[name] for name in _FADERS if name in self._desk}):
             self._journal.first(Set(**desk))
-        if "stats" in self._answers:
+        if self._inbox.awaits("stats"):
             await self._tell(Stats())
         self._notice("connected again.")
-
-    async def _attempt(self, hello: Hello) -> tuple[Wire, Ready]:
-        """A connection to the server that has the session, as far as that is a matter of trying."""
-        for _ in range(MISSES):
-            try:
-                return await Wire.open(self.url, hello)
-            except ServerError as error:
-                if error.code != "resume" or error.retry_after is None:
-                    raise
-                await asyncio.sleep(error.retry_after)
-        return await Wire.open(self.url, hello)
 
     def _fresh_hello(self) -> Hello:
         known = {name: self._desk[name] for name in ("stems", "lookahead") if name in self._desk}
@@ -357,7 +297,7 @@ class Session:
             elif isinstance(message, (Mark, Flush)):
                 self._answered(message)
             elif isinstance(message, Stats):
-                self._resolve("stats", message)
+                self._inbox.resolve("stats", message)
             elif isinstance(message, Error):
                 if message.fatal:
                     raise ServerError(message)
@@ -373,7 +313,7 @@ class Session:
         self.lost += missing
         self.position = position + count
         block = {name: part[:, early:] for name, part in sound.items()}
-        self._blocks.put_nowait(Block(position + early, count - early, block, missing))
+        self._inbox.put(Block(position + early, count - early, block, missing))
         self._journal.answered(self.position)
         self._change()
         if self.position - self._acked > ACK * self.hello.rate:
@@ -385,14 +325,9 @@ class Session:
         if not self._journal.done(message):
             return  # a repetition
         if isinstance(message, Mark):
-            self._resolve(f"mark {message.id}", message.position)
+            self._inbox.resolve(f"mark {message.id}", message.position)
         else:
-            self._blocks.put_nowait(None)
-
-    def _resolve(self, name: str, value: Any) -> None:
-        future = self._answers.pop(name, None)
-        if future is not None and not future.done():
-            future.set_result(value)
+            self._inbox.put(None)
 
     async def _tell(self, message: Message) -> None:
         if self._wire is not None:
