@@ -53,11 +53,10 @@ def ablate(
     if threads is not None and threads < 1:
         raise OptionError(f"--threads {threads} does nothing; give 1 or more.")
 
-    from rich.console import Console
-
     from streamsep.ablate.run import AblateOptions
     from streamsep.ablate.run import ablate as run
     from streamsep.ablate.tables import print_report
+    from streamsep.console import for_tables
     from streamsep.train.run import TrainOptions
 
     options = AblateOptions(
@@ -67,7 +66,7 @@ def ablate(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        print_report(Console(highlight=False), found)
+        print_report(for_tables(), found)
     for failure in found["failures"]:
         typer.echo(f"streamsep: {failure}", err=True)
     if found["failures"]:

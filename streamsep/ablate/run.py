@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class AblateOptions:
 
     def __post_init__(self) -> None:
         """Raise OptionError for a number that makes no sense."""
-        if self.seconds is not None and self.seconds < 1:
+        if self.seconds is not None and not 1 <= self.seconds < math.inf:
             raise OptionError(f"--seconds {self.seconds:g} is less than a window; give 1 or more.")
         if self.limit is not None and self.limit < 1:
             raise OptionError(f"--limit {self.limit} leaves no song; give 1 or more.")

@@ -12,7 +12,7 @@ import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -70,14 +70,14 @@ class Bank:
             raise OptionError(f"the bank '{index}' names no sound; give an index with one sound a line.")
         trusted = _trusted_names(rows)
         clips: list[Clip] = []
-        songs: dict[str, dict[str, Clip]] = defaultdict(dict)
+        whole: list[Clip] = []
         for row in rows:
             clip = _clip(root, row, trusted)
             if clip.articulation == "song_stem_aligned" or clip.seconds >= _SONG_SECONDS:
-                songs[clip.library][clip.stem] = clip
+                whole.append(clip)
             else:
                 clips.append(clip)
-        return Bank(clips, songs)
+        return Bank(clips, _songs(whole))
 
     def split(self, name: str) -> Bank:
         """The part of the bank that songs of a split may use: ``train``, or the held-out rest for valid and test.
@@ -131,6 +131,8 @@ def _row(index: Path, number: int, line: str) -> dict[str, Any]:
         raise OptionError(f"line {number} of the bank '{index}' is not JSON: {error.msg}.") from error
     if not isinstance(row, dict) or not isinstance(row.get("path"), str) or row.get("stem") not in STEMS:
         raise OptionError(f"line {number} of the bank '{index}' needs a path and a stem of {', '.join(STEMS)}.")
+    if not isinstance(row.get("duration_s", 0.0), int | float | None):
+        raise OptionError(f"line {number} of the bank '{index}' has a duration_s that is no number of seconds.")
     return row
 
 
@@ -146,6 +148,22 @@ def _trusted_names(rows: Sequence[Mapping[str, Any]]) -> set[str]:
 
 def _sane(pitch: Any) -> bool:
     return isinstance(pitch, int | float) and 20.0 <= pitch <= 108.0
+
+
+def _songs(clips: Sequence[Clip]) -> dict[str, dict[str, Clip]]:
+    """Whole stems of one library that lie in one folder, but for a folder of the stem's name, are one song's."""
+    found: dict[tuple[str, ...], dict[str, Clip]] = {}
+    for clip in clips:
+        place = (clip.library, *(part for part in PurePath(clip.key).parent.parts if part != clip.stem))
+        if clip.stem in found.get(place, {}):  # a song has a stem once: this is of another
+            place = (*place, clip.key)
+        found.setdefault(place, {})[clip.stem] = clip
+    songs: dict[str, dict[str, Clip]] = {}
+    for (name, *_), stems in found.items():
+        while name in songs:
+            name += "+"
+        songs[name] = stems
+    return songs
 
 
 def _clip(root: Path, row: Mapping[str, Any], trusted: set[str]) -> Clip:

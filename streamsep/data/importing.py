@@ -1,9 +1,9 @@
 """Bring stems that exist already into a pool: MUSDB18-HQ, ``.stem.mp4`` files, any folders of stems.
 
 A song is a folder with any of vocals, drums, bass and other as wav, flac, mp3, ogg, opus, … (what is missing is
-silence, ``mixture.*`` is not needed: stems sum to it), or a ``*.stem.mp4``. Songs below folders called train, valid or
-test go to folders of that name in the pool, so that no test song is trained on by accident. What cannot be used is
-reported in a line of its own and skipped.
+silence, ``mixture.*`` is not needed: stems sum to it), or a ``*.stem.mp4``. Songs in or below folders called train,
+valid or test go to folders of that name in the pool, so that no test song is trained on by accident. What cannot be
+used is reported in a line of its own and skipped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streamsep.audio.files import AUDIO_SUFFIXES
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.data.bank import SPLITS
 from streamsep.data.dataset import PIECE_SECONDS, describe_real, pieces
-from streamsep.data.pool import SONG_FILE, is_whole, write_song
+from streamsep.data.pool import SONG_FILE, is_whole, turned_down, write_song
 from streamsep.data.sources import read_sound, read_stem_file
 from streamsep.errors import AudioError, OptionError, StreamsepError
 
@@ -131,7 +131,8 @@ def _named(path: Path, root: Path) -> tuple[str, str]:
         parts[-1] = parts[-1][: -len(suffix)] if parts[-1].lower().endswith(suffix) else parts[-1]
     found = next((index for index, part in enumerate(parts[:-1]) if part.lower() in SPLITS), None)
     if found is None:
-        return "", " - ".join(parts)
+        above = root.resolve().name.lower()  # of musdb18hq/test: the name is given and still says what they are
+        return above if path != root and above in SPLITS else "", " - ".join(parts)
     return parts.pop(found).lower(), " - ".join(parts)
 
 
@@ -179,7 +180,4 @@ def _joined(sounds: dict[str, Sound]) -> Sound:
     for index, stem in enumerate(STEMS):
         if stem in sounds:
             stems[index, :, : sounds[stem].shape[1]] = sounds[stem]
-    peak = float(np.max(np.abs(stems))) if stems.size else 0.0
-    if peak > 0.999:
-        stems *= np.float32(0.999 / peak)
-    return stems
+    return turned_down(stems)

@@ -74,7 +74,7 @@ def mono_piece(bank: Bank, clip: Clip, rng: Generator, seconds: float | None = N
     sound = bank.load(clip)
     level = np.max(np.abs(sound), axis=0)
     count = len(level) // _SEARCH_BLOCK
-    if count < 2:
+    if count < 2 or not level.any():
         return levelled(sound[0] if sound.shape[0] == 1 else sound)
     blocks = level[: count * _SEARCH_BLOCK].reshape(count, _SEARCH_BLOCK).max(1)
     loud = np.flatnonzero(blocks > 0.06 * blocks.max())

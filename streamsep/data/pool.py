@@ -92,6 +92,12 @@ def to_int16(x: Sound) -> NDArray[np.int16]:
     return np.clip(np.round(x * 32_768.0), -32_768, 32_767).astype(np.int16)
 
 
+def turned_down(stems: Sound) -> Sound:
+    """Stems [4, 2, n], all by as much, so far that none is above full scale: a pool could not hold it, nor its sum."""
+    peak = float(np.max(np.abs(stems), initial=0.0))
+    return stems * np.float32(0.999 / peak) if peak > 0.999 else stems
+
+
 def open_pool(folders: list[Path]) -> list[PoolSong]:
     """Every ``npy`` song in the folders, by folder and name.
 
@@ -106,7 +112,9 @@ def open_pool(folders: list[Path]) -> list[PoolSong]:
                 songs.append(_open_song(path))
     if not songs:
         names = ", ".join(f"'{folder}'" for folder in folders)
-        raise OptionError(f"no song of format npy in {names}; make some with `streamsep data compose`.")
+        within = sorted({path.parent.parent for folder in folders for path in folder.glob(f"*/*/{STEMS_FILE}")})
+        way = f"there are some in '{within[0]}'" if within else "make some with `streamsep data compose`"
+        raise OptionError(f"no song of format npy in {names}; {way}.")
     return songs
 
 

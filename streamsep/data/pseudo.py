@@ -17,7 +17,7 @@ from streamsep.choices import check_choice
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.data.dataset import PIECE_SECONDS, describe_real
 from streamsep.data.gate import BLOCK, apply_gate, choose_gate, vocal_activity
-from streamsep.data.pool import POOL_FORMATS, is_whole, write_song
+from streamsep.data.pool import POOL_FORMATS, is_whole, turned_down, write_song
 from streamsep.data.sources import read_sound
 from streamsep.data.systems import System
 from streamsep.errors import OptionError, StreamsepError
@@ -117,7 +117,7 @@ def _label(path: Path, name: str, out: Path, teacher: System, options: PseudoOpt
             report.dropped += 1
             continue
         whole, active = complete(part, piece, gate)
-        kept.append((whole, residual, active))
+        kept.append((turned_down(whole), residual, active))
     if not kept:
         raise StreamsepError("no piece of it adds up, or all of it is silent; see --max-residual.")
     # The first piece last: a song whose piece 0 stands is whole.

@@ -61,12 +61,16 @@ class System:
         """Raises SeparatorError, in one sentence, when the separator fails or gives no stem."""
         try:
             found = self._separate(mixture)
+            if not isinstance(found, Mapping):
+                raise SeparatorError(f"gave a {type(found).__name__}, not a mapping from stems to sounds.")
+            stems = {stem: _fitted(stem, found[stem], mixture.shape[1]) for stem in STEMS if stem in found}
+        except SeparatorError as error:
+            raise SeparatorError(f"the system '{self.name}' {error}") from error
         except StreamsepError:
             raise
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise SeparatorError(f"the system '{self.name}' failed: {text}.") from error
-        stems = {stem: _fitted(found[stem], mixture.shape[1]) for stem in STEMS if stem in found}
         if not stems:
             raise SeparatorError(f"the system '{self.name}' gave none of {', '.join(STEMS)}.")
         return stems
@@ -78,13 +82,25 @@ def system_name(text: str) -> str:
 
 
 def system_files(text: str) -> list[Path]:
-    """Files that a system's text names, such as weights or a script: what it gives depends on them, too."""
+    """Files that a system's text names, such as weights, a script or a module: what it gives depends on them, too."""
+    what = text.partition("=")[2]
     try:
-        words = shlex.split(text.partition("=")[2])
+        words = shlex.split(what)
     except ValueError:
         words = []
-    paths = (Path(word) for word in dict.fromkeys([*words, text.rpartition(":")[2]]))
-    return [path for path in paths if os.path.isfile(path)]
+    words += [text.rpartition(":")[2], *_module_file(what)]
+    return [Path(word) for word in dict.fromkeys(words) if os.path.isfile(word)]
+
+
+def _module_file(what: str) -> list[str]:
+    """Of ``python:module:function``: where the module lies."""
+    if not what.startswith(_PYTHON):
+        return []
+    try:
+        spec = importlib.util.find_spec(what.split(":")[1])
+    except (ImportError, AttributeError, ValueError):
+        return []
+    return [spec.origin] if spec is not None and spec.origin else []
 
 
 def parse_system(text: str) -> System:
@@ -133,23 +149,23 @@ def _command(name: str, template: str) -> Separate:
             with AudioWriter(source, SAMPLE_RATE, 2, bits="f32") as writer:
                 writer.write(mixture)
             line = [word.replace("{input}", str(source)).replace("{output}", str(out)) for word in words]
-            _run(name, line)
-            return _read_stems(name, out)
+            _run(line)
+            return _read_stems(out)
 
     return separate
 
 
-def _run(name: str, line: list[str]) -> None:
+def _run(line: list[str]) -> None:
     try:
         done = subprocess.run(line, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
     except OSError as error:
-        raise SeparatorError(f"the system '{name}' cannot be started: '{line[0]}': {error.strerror}.") from error
+        raise SeparatorError(f"cannot be started: '{line[0]}': {error.strerror}.") from error
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise SeparatorError(f"the system '{name}' ended with code {done.returncode}: {said}")
+        raise SeparatorError(f"ended with code {done.returncode}: {said}")
 
 
-def _read_stems(name: str, folder: Path) -> dict[str, Sound]:
+def _read_stems(folder: Path) -> dict[str, Sound]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in AUDIO_SUFFIXES)
     found: dict[str, Sound] = {}
     for stem in STEMS:
@@ -161,7 +177,7 @@ def _read_stems(name: str, folder: Path) -> dict[str, Sound]:
             try:
                 found[stem] = read_sound(named[0], MAX_SECONDS)
             except AudioError as error:
-                raise SeparatorError(f"the system '{name}' wrote a file that cannot be read: {error}") from error
+                raise SeparatorError(f"wrote a file that cannot be read: {error}") from error
     return found
 
 
@@ -181,9 +197,13 @@ def _callable(text: str) -> Separate:
     return lambda mixture: called(mixture, SAMPLE_RATE)
 
 
-def _fitted(sound: Any, samples: int) -> Sound:
-    """[channels, n] or [n] → [2, samples]: cut, or padded with silence."""
+def _fitted(stem: str, sound: Any, samples: int) -> Sound:
+    """[channels, n] or [n] → [2, samples]: cut, or padded with silence. Raises SeparatorError for what is no sound."""
     wave = np.atleast_2d(np.asarray(sound, np.float32))
-    wave = np.repeat(wave, 2, 0) if wave.shape[0] == 1 else wave[:2]
+    if wave.ndim != 2 or wave.shape[0] not in (1, 2):
+        raise SeparatorError(f"gave {stem} as {wave.shape}; a stem is [2, n], [1, n] or [n].")
+    if not np.isfinite(wave).all():
+        raise SeparatorError(f"gave samples that are no numbers, in {stem}.")
+    wave = np.repeat(wave, 2, 0) if wave.shape[0] == 1 else wave
     wave = wave[:, :samples]
     return np.pad(wave, [(0, 0), (0, samples - wave.shape[1])])

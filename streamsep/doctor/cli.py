@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from streamsep.choices import DEVICES, check_choice
 from streamsep.errors import StreamsepError
 
 MODELS_HELP = """List the models that are here: size, parameters, licence, scores. Import published ones.
@@ -34,9 +35,8 @@ def list_models(
 ) -> None:
     if context.invoked_subcommand is not None:
         return
-    from rich.console import Console
-
     from streamsep.config import SHIPPED_MODELS
+    from streamsep.console import for_tables
     from streamsep.doctor.models import shipped_models
     from streamsep.doctor.tables import print_models
     from streamsep.model.store import imported_models
@@ -45,7 +45,7 @@ def list_models(
     if as_json:
         typer.echo(json.dumps({"models": [model.to_dict() for model in found]}, indent=2))
     elif found:
-        print_models(Console(highlight=False), found)
+        print_models(for_tables(), found)
     else:
         raise StreamsepError(
             f"no model is in '{SHIPPED_MODELS}'; install streamsep again, or train one: streamsep train."
@@ -108,13 +108,13 @@ def doctor(
       streamsep doctor
       streamsep doctor --no-speed --json
     """
-    from rich.console import Console
-
+    from streamsep.console import for_tables
     from streamsep.doctor.environment import environment
     from streamsep.doctor.parts import kernel_table, sound_devices
     from streamsep.doctor.tables import print_findings
 
     device = device.lower()
+    check_choice("device", device, DEVICES)
     report: dict[str, Any] = {
         "environment": environment(),
         "sound": sound_devices(),
@@ -124,7 +124,7 @@ def doctor(
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        print_findings(Console(highlight=False), report)
+        print_findings(for_tables(), report)
     if report["speed"] and "problem" in report["speed"]:
         raise typer.Exit(2)
 

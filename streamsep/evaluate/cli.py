@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -80,8 +80,8 @@ def evaluate(
     and the codec's round trip. Finished songs are kept there: an interrupted run goes on where it was.
 
     A system is NAME=COMMAND with {input}, a wav file, and {output}, a folder for stems; NAME=python:module:function,
-    called with the mixture [2, n] and the rate; NAME=python:module:function:ARGUMENT, whose function("ARGUMENT") gives
-    such a callable; or, where installed, demucs[:MODEL], audio-separator[:MODEL] or hs-tasnet:CHECKPOINT.
+    called with the mixture [2, n] and the rate (PYTHONPATH=. where the module lies in this folder);
+    NAME=python:module:function:ARGUMENT, whose function("ARGUMENT") gives such a callable; or, where installed, demucs[:MODEL], audio-separator[:MODEL] or hs-tasnet:CHECKPOINT.
 
     \b
     Examples:
@@ -111,24 +111,27 @@ def evaluate(
 
     from rich.console import Console
 
-    from streamsep.evaluate.tables import print_report, print_robustness
+    from streamsep.console import for_tables
+    from streamsep.evaluate.tables import print_measures, print_report, print_robustness
 
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     with _bar(errors) as progress:
-        checks = None
-        if robustness:
+
+        def check() -> dict[str, Any]:
             from streamsep.evaluate.robustness import measure_robustness
 
-            checks = measure_robustness(songs[:limit], model, device.lower(), options, progress)
-        result, report = run_suite(suite, songs, progress, checks)
+            return measure_robustness(songs[:limit], model, device.lower(), options, progress)
+
+        result, report = run_suite(suite, songs, progress, check if robustness else None)
     if as_json:
         shown = {key: value for key, value in report.items() if key != "songs"} if brief else report
         typer.echo(json.dumps(shown, indent=2))
     else:
-        console = Console(highlight=False)
+        console = for_tables()
         print_report(console, report, brief)
-        if checks is not None:
-            print_robustness(console, checks)
+        print_measures(console, report)
+        if report["robustness"] is not None:
+            print_robustness(console, report["robustness"])
         if out is not None:
             console.print(f"report: {out / 'index.html'}, {out / 'results.json'}", markup=False, soft_wrap=True)
     for line in (*report["notes"], *result.failures):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from streamsep.choices import FUSED
@@ -122,7 +121,7 @@ def load_entries(plan: Plan) -> list[Entry]:
 
 def baseline_name(model: str) -> str:
     """What a baseline's rows are called."""
-    return f"baseline {Path(model).name or model}"
+    return f"baseline {model}"
 
 
 def plan_pieces(plan: Plan) -> int:

@@ -93,10 +93,11 @@ def fingerprint(plan: Plan, options: EvaluateOptions, judges: list[str]) -> dict
 
 
 def _weights(model: str) -> str:
-    """Hash of a model's weights, "" where there are none: loading will say so."""
+    """Hash of a model's files, "" where there are none: loading will say so."""
     for folder in (SHIPPED_MODELS / model, Path(model)):
         try:
-            return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+            found = [(folder / name).read_bytes() for name in ("model.safetensors", "config.json")]
+            return hashlib.sha256(b"".join(found)).hexdigest()
         except OSError:
             continue
     return ""

@@ -9,6 +9,7 @@ from streamsep.evaluate.scores import Row
 
 _ROWS = {
     "mixture": "mixture as it is",
+    "true stems": "true stems",
     "ideal_bins": "ideal mask, 961 bins",
     "ideal_bands": "ideal mask, 120 bands",
     "ideal_tokens": "mask of true tokens",
@@ -18,6 +19,9 @@ _ROWS = {
     "guide": "guide head",
     "fused": "fused (default)",
 }
+
+
+OURS = frozenset(_ROWS)  # names of rows that no other system may have
 
 
 @dataclass(frozen=True)

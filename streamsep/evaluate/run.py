@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,7 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         for lookahead in self.lookaheads:
             check_lookahead(lookahead)
-        if self.seconds is not None and self.seconds < 1:
+        if self.seconds is not None and not 1 <= self.seconds < math.inf:
             raise OptionError(f"--seconds {self.seconds:g} is less than one window; give 1 or more.")
         if self.limit is not None and self.limit < 1:
             raise OptionError(f"--limit {self.limit} leaves no song; give 1 or more.")

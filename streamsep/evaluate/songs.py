@@ -6,7 +6,7 @@ folder of a training pool (``stems.npy``), or a ``.stem.mp4`` (MUSDB18).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,7 @@ def find_songs(root: Path, split: str | None = None) -> list[SongFolder]:
         return [SongFolder(_name(root, root), root, {})]
     try:
         paths = [root, *sorted(path for path in root.rglob("*") if not _hidden(path, root))]
-        songs = [song for path in paths if (song := _song(path, root)) is not None]
+        songs = _apart([song for path in paths if (song := _song(path, root)) is not None])
     except OSError as error:
         raise OptionError(f"'{root}' cannot be read: {error.strerror}.") from error
     if songs and songs[0].path == root:
@@ -120,6 +120,19 @@ def _read(path: Path, seconds: float | None) -> Sound:
         if reader.channels > 2:
             raise AudioError(f"'{path}' has {reader.channels} channels; a stem has one or two: mix it down first.")
         return resample(to_stereo(sound), reader.rate, SAMPLE_RATE)
+
+
+def _apart(songs: list[SongFolder]) -> list[SongFolder]:
+    """A song's folder may lie beside its ``.stem.mp4``: the second of a name gets a plus."""
+    taken: set[str] = set()
+    found: list[SongFolder] = []
+    for song in songs:
+        name = song.name
+        while name in taken:
+            name += "+"
+        taken.add(name)
+        found.append(replace(song, name=name))
+    return found
 
 
 def _song(path: Path, root: Path) -> SongFolder | None:

@@ -13,6 +13,7 @@ from streamsep.data.systems import system_name
 from streamsep.errors import OptionError
 from streamsep.evaluate.entries import Plan, baseline_name, plan_pieces
 from streamsep.evaluate.folder import ReportFolder, fingerprint
+from streamsep.evaluate.labels import OURS
 from streamsep.evaluate.page import build_page
 from streamsep.evaluate.perceptual import find_judges
 from streamsep.evaluate.run import EvaluateOptions, Evaluation, SongRecord
@@ -21,6 +22,7 @@ from streamsep.evaluate.summary import comparisons, summaries
 from streamsep.evaluate.workers import Setup, measure_songs
 
 Progress = Callable[[str, int, int], None]
+Robustness = Callable[[], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,27 @@ class Suite:
         if self.exhibits < 0:
             raise OptionError(f"--exhibits {self.exhibits} is negative; give 0 or more.")
         names = [*map(baseline_name, self.plan.baselines), *map(system_name, self.plan.systems)]
-        twice = next((name for name in names if names.count(name) > 1), None)
+        taken = [*names, *OURS]
+        twice = next((name for name in names if taken.count(name) > 1), None)
         if twice is not None:
             raise OptionError(f"two of the rows would be called '{twice}'; give them different names.")
 
 
 def run_suite(
-    suite: Suite, songs: Sequence[SongFolder], progress: Progress, robustness: dict[str, Any] | None = None
+    suite: Suite, songs: Sequence[SongFolder], progress: Progress, robustness: Robustness | None = None
 ) -> tuple[Evaluation, dict[str, Any]]:
     """Measure ``songs`` and return the evaluation and what is written as results.json.
 
-    ``progress(name, done, of)`` in pieces of work. With ``out``, finished songs are kept one by one, those of an
-    earlier run with the same options are not measured again, and results and page are written at the end.
+    ``progress(name, done, of)`` in pieces of work; ``robustness`` measures what its checks are. With ``out``, finished
+    songs are kept one by one, those of an earlier run with the same options are not measured again, and results and
+    page are written at the end.
     Raises StreamsepError for what cannot be loaded or written.
     """
     songs = songs[: suite.options.limit]
     options = replace(suite.options, exhibits=_shown(songs, suite.exhibits if suite.out else 0))
     notes = find_judges(suite.nisqa)[1] if "perceptual" in options.families else []
     folder = None if suite.out is None else ReportFolder(suite.out, fingerprint(suite.plan, options, notes))
+    checks = None if robustness is None else robustness()
     found: dict[str, SongRecord] = {}
     for song in songs:
         if folder is not None and (record := folder.finished(song)) is not None:
@@ -91,7 +96,7 @@ def run_suite(
         else:
             result.records.append(found[song.name])
             result.failures.extend(found[song.name].failures)
-    report = build_report(suite.data, suite.plan, result, notes, robustness)
+    report = build_report(suite.data, suite.plan, result, notes, checks)
     if folder is not None:
         folder.write(report, build_page(report, result.records))
     return result, report

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from streamsep.config import STEMS
-from streamsep.evaluate.labels import row_label
+from streamsep.evaluate.labels import MEASURES, row_label
 from streamsep.evaluate.scores import Row
 
 
@@ -38,10 +38,10 @@ def print_report(console: Console, report: dict[str, Any], brief: bool = False) 
 
 def _table(title: str, rows: Sequence[dict[str, Any]], latency_ms: dict[str, float]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("estimate", no_wrap=True)
-    table.add_column("latency", justify="right", no_wrap=True)
+    table.add_column("estimate", min_width=10)  # the longest word
+    table.add_column("latency", justify="right")
     for stem in (*STEMS, "mean"):
-        table.add_column(stem, justify="right", no_wrap=True)
+        table.add_column(stem, justify="right")
     previous: object = None
     for row in rows:
         if row["lookahead"] != previous:
@@ -64,6 +64,23 @@ def _cell(row: dict[str, Any], stem: str) -> str:
     if silent is not None and row["estimate"] != "mixture":
         parts.append(f"silence {silent:.0f}")
     return ", ".join(parts) or "-"
+
+
+def print_measures(console: Console, report: dict[str, Any]) -> None:
+    """The measures beside SI-SDR, where any were taken: means over songs of the mean over the stems of a song."""
+    rows = report["summaries"]
+    shown = [measure for measure in MEASURES[2:] if any(measure.key in row["measures"] for row in rows)]
+    if not shown:
+        return
+    table = Table(title="other measures: mean over songs of the mean over stems", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        table.add_column(row["label"], justify="right")
+    for measure in shown:
+        found = [row["measures"].get(measure.key) for row in rows]
+        cells = ["-" if one is None else f"{one['mean']['mean']:.2f}" for one in found]
+        table.add_row(f"{measure.name}, {measure.unit}", *cells)
+    console.print(table)
 
 
 def print_robustness(console: Console, checks: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -73,6 +72,7 @@ def profile(
     from rich.console import Console
     from rich.progress import Progress
 
+    from streamsep.console import for_tables
     from streamsep.profile.chrome import write_trace
     from streamsep.profile.compare import compare as compare_reports
     from streamsep.profile.compare import read_report
@@ -91,7 +91,7 @@ def profile(
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        print_profile(Console(highlight=False), report)
+        print_profile(for_tables(), report)
     if trace is not None:  # files come last: one that cannot be written does not cost the report
         write_trace(trace, done.rows)
     if plot is not None:
@@ -140,6 +140,7 @@ def sweep(
     from rich.console import Console
     from rich.progress import Progress
 
+    from streamsep.console import for_tables
     from streamsep.profile.sweep_report import draw_sweep, print_sweep
 
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -149,7 +150,7 @@ def sweep(
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        print_sweep(Console(highlight=False, width=None if sys.stdout.isatty() else 150), report)
+        print_sweep(for_tables(), report)
     for failure in report["failures"]:
         errors.print(f"streamsep: {failure}", markup=False)
     if plot is not None:  # last: a file that cannot be written does not cost the report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class SweepOptions:
             check_lookahead(lookahead)
         for render in self.renders:
             check_choice("render", render, RENDERS)
-        if self.seconds is not None and self.seconds < 1:
+        if self.seconds is not None and not 1 <= self.seconds < math.inf:
             raise OptionError(f"--seconds {self.seconds:g} is less than one window; give 1 or more.")
         if self.threads < 1:
             raise OptionError(f"--threads {self.threads} leaves nobody to work; give 1 or more.")

@@ -32,7 +32,7 @@ def _print_stages(console: Console, report: dict[str, Any]) -> None:
     table = Table(title="milliseconds of a frame's 40", title_justify="left", title_style="bold")
     table.add_column("stage", no_wrap=True)
     for name in (*_QUANTILES, "share", "floor", "times floor"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right")
     for stage, found in report["stages"].items():
         floor = report["floors"].get(stage)
         cells = [f"{found[name]:.2f}" for name in _QUANTILES]
@@ -66,9 +66,9 @@ def _print_start(console: Console, start: dict[str, Any]) -> None:
 def _print_comparison(console: Console, found: dict[str, Any]) -> None:
     title = f"change since {found['date']}; ms, ± its noise; bold: more than twice the noise"
     table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in ("p50 before", "p50 now", "change", "p99 before", "p99 now", "change"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right")
     for name, row in found["rows"].items():
         cells: list[str] = []
         for quantile in ("p50", "p99"):

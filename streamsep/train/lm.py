@@ -21,6 +21,7 @@ from torch import Tensor
 from streamsep.codec.stft import STFT
 from streamsep.condition.guide import log_masks
 from streamsep.config import LOOKAHEADS, STEMS
+from streamsep.errors import OptionError
 from streamsep.lm import LIVE, Corruption, corrupt_history, generate, history, targets
 from streamsep.model.fuse import guide_envelopes, token_masks
 from streamsep.model.net import Net, delay
@@ -67,6 +68,12 @@ class LMStage:
         self.corruption = Corruption(drop=config.options.get("drop", Corruption().drop))
         self._shown: Tensor | None = None  # masks of the first held-out song, from the last scoring
         self.span = int(config.options.get("span", SNR_WINDOW))  # frames a sequence that depth is trained on
+        least = self.span + 1 + max(LOOKAHEADS)
+        if config.batch < 2 or config.frames < least:  # of a batch, one half remembers the truth, the other itself
+            raise OptionError(
+                f"the stage lm learns from batches of 2 and {least} frames at least, not of {config.batch} and "
+                f"{config.frames}; change the recipe."
+            )
 
     def loss(self, waves: Tensor, generator: torch.Generator, progress: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         net, found = self.module, spectra(waves, self.stft.to(waves.device))

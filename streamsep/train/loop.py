@@ -15,7 +15,7 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from streamsep.errors import OptionError
+from streamsep.errors import OptionError, OutputError
 from streamsep.train.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from streamsep.train.ema import EMA
 from streamsep.train.muon import Muon, split_parameters
@@ -67,9 +67,13 @@ class Trainer:
     of its own, the gradients are averaged, the first one writes.
     """
 
-    def __init__(self, stage: Stage, config: StageConfig, folder: Path, log: Log = print) -> None:
-        self.stage, self.config, self.folder, self.log = stage, config, folder, log
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, stage: Stage, config: StageConfig, folder: Path, log: Log = print, judge: str = "") -> None:
+        """``judge``: what scores are measured on; those of another judge are not compared with."""
+        self.stage, self.config, self.folder, self.log, self.judge = stage, config, folder, log, judge
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"'{folder}' cannot be made: {error.strerror}; choose another --out.") from error
         self.accelerator = Accelerator()
         self.device = self.accelerator.device
         self.rank, self.leads = self.accelerator.process_index, self.accelerator.is_main_process
@@ -206,6 +210,7 @@ class Trainer:
         return {
             "step": self.step,
             "best": self.best,
+            "judge": self.judge,
             "losses": self.losses,
             "module": self.stage.module.state_dict(),
             "ema": self.ema.state_dict(),
@@ -224,3 +229,6 @@ class Trainer:
             ) from error
         self.step, self.best, self.losses = state["step"], state["best"], state["losses"]
         self.log(f"going on from step {self.step}, best score {self.best:.3f}")
+        if (before := state.get("judge", self.judge)) != self.judge:
+            self.log(f"scores were of {before or 'no songs'}, from here on of {self.judge or 'none'}: the best is open")
+            self.best = -float("inf")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "paper": ("replace", "drop", "drop_stem", "mask"),
 }
 STAGES: tuple[str, ...] = tuple(OPTIONS)
+_COUNTS = ("steps", "batch", "frames", "log_every", "save_every", "score_every", "valid_songs")
 T = TypeVar("T")
 
 
@@ -90,33 +91,64 @@ def load_recipe(name: str) -> Recipe:
         raise OptionError(f"unknown recipe '{name}'; choose one of {known}, or give the path of a TOML file.")
     try:
         raw: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-        model = raw.get("model", {})
+        model = _table("model", raw.get("model", {}))
         return Recipe(
             ModelConfig(
-                name=model.get("name", path.stem),
+                name=str(model.get("name", path.stem)),
                 codec=_fill(CodecConfig, model.get("codec", {})),
                 condition=_fill(ConditionConfig, model.get("condition", {})),
                 lm=_fill(LMConfig, model.get("lm", {})),
             ),
             {stage: _stage(stage, raw.get(stage, {})) for stage in STAGES},
             _fill(PaperConfig, model.get("paper", {})),
-            tuple(map(str, raw.get("export", {}).get("int8", ()))),
+            tuple(map(str, _table("export", raw.get("export", {})).get("int8", ()))),
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise OptionError(f"the recipe '{path}' cannot be read: {error}.") from error
 
 
-def _stage(stage: str, raw: dict[str, Any]) -> StageConfig:
+def _stage(stage: str, raw: Any) -> StageConfig:
+    raw = _table(stage, raw)
     config = _fill(StageConfig, {name: value for name, value in raw.items() if name != "mixing"})
+    for name in _COUNTS:
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name} of the stage {stage} is {getattr(config, name)}; give 1 or more")
     for name in config.options:
         if name not in OPTIONS[stage]:
             raise ValueError(f"the stage {stage} has no option '{name}'; it has {', '.join(OPTIONS[stage])}")
     return replace(config, mixing=_fill(MixingConfig, raw.get("mixing", {})))
 
 
-def _fill(kind: type[T], raw: dict[str, Any]) -> T:
-    known = {each.name for each in fields(kind)}  # pyright: ignore[reportArgumentType]
-    for name in raw:
+def _table(name: str, raw: Any) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise ValueError(f"'{name}' is {raw!r} where a table is wanted")
+    return raw
+
+
+def _fill(kind: type[T], raw: Any) -> T:
+    known = {each.name: each for each in fields(kind)}  # pyright: ignore[reportArgumentType]
+    found: dict[str, Any] = {}
+    for name, value in _table(kind.__name__, raw).items():
         if name not in known:
             raise ValueError(f"unknown entry '{name}'; there are {', '.join(sorted(known))}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})
+        found[name] = tuple(value) if isinstance(value, list) else value
+        _check(name, found[name], known[name])
+    return kind(**found)
+
+
+def _check(name: str, value: Any, known: Field[Any]) -> None:
+    """Whether ``value`` is of the kind of what stands there by default."""
+    default = known.default if known.default_factory is MISSING else known.default_factory()
+    if default is None or isinstance(default, float):
+        right, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+    elif isinstance(default, tuple):
+        right = isinstance(value, tuple) and len(value) == (len(default) or len(value))
+        right, wanted = right and all(isinstance(each, int | float) for each in value), "a list of numbers"
+        wanted = f"a list of {len(default)} numbers" if default else wanted
+    else:
+        names = {bool: "true or false", int: "a whole number", str: "a text", dict: "a table of numbers"}
+        right, wanted = type(value) is type(default), names.get(type(default), type(default).__name__)
+        right = right and (not isinstance(value, dict) or all(isinstance(each, int | float) for each in value.values()))
+    if not right:
+        shown = list(value) if isinstance(value, tuple) else value
+        raise ValueError(f"'{name}' is {shown!r} where {wanted} is wanted")

@@ -71,7 +71,8 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
         made: Stage = PaperStage(PaperNet(recipe.paper_model, paper_codec(recipe, options)), config, valid)
     else:
         made = STAGES[stage](recipe, config, valid, options.out, _start(options.init, recipe))
-    trainer = Trainer(made, config, options.out / stage, log)
+    judge = "" if valid is None or options.valid is None else f"{len(valid.songs)} songs of '{options.valid.name}'"
+    trainer = Trainer(made, config, options.out / stage, log, judge)
 
     outcome = trainer.run(source(options, data, device))
     if not accelerator.is_main_process:

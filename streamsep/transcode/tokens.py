@@ -8,6 +8,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ from streamsep.errors import OptionError, OutputError, StreamsepError
 SUFFIXES = (".npz", ".safetensors")
 LEVEL_BITS = 8
 _VERSION = 1
+# What numpy, zipfile and safetensors raise for bytes that are not what they should be; NotImplementedError is one.
+_DAMAGED = (
+    *(ValueError, KeyError, TypeError, EOFError, IndexError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, SafetensorError),
+)
 _ABOUT = "about"
 
 
@@ -114,7 +120,7 @@ def read_tokens(path: Path) -> Tokens:
         raise StreamsepError(f"'{path}' does not exist; check the name.") from error
     except OSError as error:
         raise StreamsepError(f"'{path}' cannot be read: {error.strerror or error}.") from error
-    except (ValueError, KeyError, TypeError, EOFError, IndexError, zipfile.BadZipFile, SafetensorError) as error:
+    except _DAMAGED as error:
         text = " ".join(str(error).split())
         raise StreamsepError(f"'{path}' is damaged or no token file ({text}); encode the sound again.") from error
 

@@ -67,6 +67,8 @@ def test_unknown_commands_and_options_are_usage_errors(run: Run) -> None:
     result = run("separate", "--loud")
     assert result.code == 2
     assert "--loud" in result.err
+    result = run("doctor", "--no-speed", "--device", "foo")
+    assert result.code == 2 and "unknown device 'foo'" in result.err
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from streamsep.config import STEMS
 from streamsep.data.bank import Bank, is_held_out
 from streamsep.data.drumkit import role_of
+from streamsep.data.phrases import mono_piece
 from streamsep.errors import AudioError, OptionError
 
 
@@ -53,6 +55,7 @@ def test_room_is_kept(bank_index: Path) -> None:
         ("{nonsense\n", "line 1"),
         ('{"path": "a.wav", "stem": "drums"}\n{"path": "b.wav", "stem": "flute"}\n', "line 2"),
         ("[1, 2]\n", "needs a path"),
+        ('{"path": "a.wav", "stem": "bass", "duration_s": "2.5 s"}\n', "line 1 .* duration_s"),
     ],
 )
 def test_bad_index_is_refused_in_words(tmp_path: Path, text: str, says: str) -> None:
@@ -106,3 +109,27 @@ def test_roles_of_drums(tmp_path: Path, instrument: str, file: str, role: str) -
     index = tmp_path / "bank.jsonl"
     index.write_text(json.dumps({"path": f"{file}.wav", "stem": "drums", "instrument": instrument}))
     assert role_of(Bank.open(index).clips[0]) == role
+
+
+def test_songs_of_one_library_are_not_mixed_up(tmp_path: Path) -> None:
+    paths = ["one/vocals.wav", "one/drums.wav", "two/drums.wav", "two/bass.wav", "long.wav", "longer.wav"]
+    stems = ["vocals", "drums", "drums", "bass", "other", "other"]
+    rows = [{"path": p, "stem": s, "library": "mine", "duration_s": 90.0} for p, s in zip(paths, stems, strict=True)]
+    rows += [{"path": f"{stem}/theirs/song.wav", "stem": stem, "library": "theirs", "duration_s": 90} for stem in STEMS]
+    index = tmp_path / "bank.jsonl"
+    index.write_text("\n".join(map(json.dumps, rows)))
+    songs = Bank.open(index).songs
+    found = [{stem: clip.key for stem, clip in song.items()} for song in songs.values()]
+    assert {"vocals": "one/vocals.wav", "drums": "one/drums.wav"} in found
+    assert {"drums": "two/drums.wav", "bass": "two/bass.wav"} in found
+    assert {"other": "long.wav"} in found and {"other": "longer.wav"} in found
+    assert list(songs["theirs"]) == list(STEMS) and len(songs) == 5
+
+
+def test_a_silent_clip_is_silence(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(96_000), 48_000)
+    index = tmp_path / "bank.jsonl"
+    index.write_text(json.dumps({"path": "a.wav", "stem": "vocals", "articulation": "phrase"}))
+    bank = Bank.open(index)
+    piece = mono_piece(bank, bank.clips[0], np.random.default_rng(1), seconds=1.0)
+    assert piece.shape[-1] and not piece.any()

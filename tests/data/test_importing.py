@@ -139,3 +139,13 @@ def test_nothing_to_import(tmp_path: Path) -> None:
         import_dataset(tmp_path / "empty", tmp_path / "pool")
     with pytest.raises(OptionError, match="not a folder"):
         import_dataset(tmp_path / "none", tmp_path / "pool")
+
+
+def test_a_folder_called_test_says_so_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "musdb" / "Test" / "song"
+    folder.mkdir(parents=True)
+    soundfile.write(folder / "vocals.wav", tone(300, 2.0), 48_000)
+    import_dataset(tmp_path / "musdb" / "Test", tmp_path / "pool")
+    assert [song.name for song in open_pool([tmp_path / "pool" / "test"])] == ["song_000"]
+    with pytest.raises(OptionError, match=f"there are some in '{tmp_path / 'pool' / 'test'}'"):
+        open_pool([tmp_path / "pool"])

@@ -48,6 +48,16 @@ def test_songs_become_a_pool_whose_stems_add_up(tmp_path: Path) -> None:
     assert again.pieces == 0 and "already" in again.notes[0]
 
 
+def test_stems_louder_than_full_scale_still_add_up(tmp_path: Path) -> None:
+    sound = write(tmp_path / "song.wav")
+    apart = {"drums": 3 * sound, "bass": -3 * sound, "vocals": 0 * sound, "other": sound}
+    report = pseudo_label(tmp_path / "song.wav", tmp_path / "pool", System("x", lambda _: apart), PseudoOptions())
+    assert report.songs == 1 and np.abs(3 * sound).max() > 1
+    (song,) = open_pool([tmp_path / "pool"])
+    gain = 0.999 / np.abs(3 * sound).max()
+    np.testing.assert_allclose(song.stems.sum(0) / 32_768, gain * sound, atol=1e-3)
+
+
 def test_what_does_not_add_up_is_dropped(tmp_path: Path) -> None:
     write(tmp_path / "a.wav")
     teacher = System("loud", lambda mixture: {name: mixture for name in ("vocals", "drums", "bass", "other")})

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamsep.data.systems import SeparatorError, parse_system
+from streamsep.data.systems import SeparatorError, parse_system, system_files
 from streamsep.errors import OptionError
 from tests.sounds import tune
 
@@ -84,3 +84,40 @@ def test_what_is_no_system(text: str, said: str) -> None:
 def test_a_program_that_fails_says_why(command: str, said: str) -> None:
     with pytest.raises(SeparatorError, match=said):
         parse_system(f"x={command}")(tune(0.1, 48_000))
+
+
+def nothing(mixture: np.ndarray, rate: int) -> None:
+    return None
+
+
+def transposed(mixture: np.ndarray, rate: int) -> dict[str, np.ndarray]:
+    return {"drums": mixture.T}
+
+
+def nested(mixture: np.ndarray, rate: int) -> dict[str, np.ndarray]:
+    return {"drums": mixture[None]}
+
+
+def broken(mixture: np.ndarray, rate: int) -> dict[str, np.ndarray]:
+    return {"drums": np.where(np.arange(mixture.shape[1]) < 100, np.nan, mixture)}
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("nothing", "'x' gave a NoneType, not a mapping"),
+        ("transposed", r"'x' gave drums as \(4800, 2\)"),
+        ("nested", r"'x' gave drums as \(1, 2, 4800\)"),
+        ("broken", "'x' gave samples that are no numbers, in drums"),
+    ],
+)
+def test_what_a_callable_gives_is_looked_at(function: str, said: str) -> None:
+    with pytest.raises(SeparatorError, match=said):
+        parse_system(f"x=python:{__name__}:{function}")(tune(0.1, 48_000))
+
+
+def test_a_system_depends_on_its_module_and_its_words(tmp_path: Path) -> None:
+    (tmp_path / "weights.pt").write_bytes(b"w")
+    files = system_files(f"x=python:{__name__}:louder:{tmp_path / 'weights.pt'}")
+    assert {path.name for path in files} == {"weights.pt", "test_systems.py"}
+    assert system_files("x=python:no.such.module:f") == [] == system_files("demucs")

@@ -110,3 +110,10 @@ def test_stem_files_and_the_test_split(tmp_path: Path) -> None:
     # Streams: mixture, drums, bass, other, vocals, of 200 to 1,000 Hz.
     peaks = np.argmax(np.abs(np.fft.rfft(loaded.stems[:, 0])), axis=-1)
     np.testing.assert_allclose(peaks, [1_000, 400, 600, 800], atol=2)
+
+
+def test_two_songs_of_one_name_are_two(tmp_path: Path) -> None:
+    write(tmp_path / "s", "vocals.wav")
+    write_stem_file(tmp_path / "s.stem.mp4")
+    songs = find_songs(tmp_path)
+    assert [song.name for song in songs] == ["s", "s+"] and songs[0].path != songs[1].path

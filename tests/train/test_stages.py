@@ -19,9 +19,12 @@ from torch import Tensor, nn
 
 import streamsep
 from streamsep.data.mixing import MixingConfig
-from streamsep.errors import OptionError
+from streamsep.errors import OptionError, OutputError
+from streamsep.model.net import Net
 from streamsep.model.trunk import Trunk
+from streamsep.train.checkpoint import save_checkpoint
 from streamsep.train.guide import GuideStage
+from streamsep.train.lm import LMStage
 from streamsep.train.loop import Trainer
 from streamsep.train.recipe import StageConfig, load_recipe
 from streamsep.train.run import TrainOptions, mixtures, train
@@ -81,11 +84,12 @@ def test_the_model_that_comes_out_is_loaded_and_separates(trained: tuple[Path, d
     np.testing.assert_allclose(np.sum(list(stems.values()), axis=0), song, atol=1e-4)
 
 
-def make(recipe: Path, folder: Path, log: Log, **changed: Any) -> Trainer:
+def make(recipe: Path, folder: Path, log: Log, judge: str = "", **changed: Any) -> Trainer:
     torch.manual_seed(0)
     loaded = load_recipe(str(recipe))
     config = replace(loaded.stages["guide"], **{"steps": 8, "save_every": 3, "precision": "float32", **changed})
-    return Trainer(GuideStage(Trunk(loaded.model.condition), config, None), config, folder, log.append)
+    stage = GuideStage(Trunk(loaded.model.condition), config, None)
+    return Trainer(stage, config, folder, log.append, judge)
 
 
 def waves(step: int, last: int | None = None) -> Iterator[Tensor]:
@@ -106,6 +110,19 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(recipe: Path, tmp_p
     one, two = (torch.load(tmp_path / name / "last.pt") for name in ("whole", "broken"))
     for name, value in one["module"].items():
         torch.testing.assert_close(value, two["module"][name], rtol=1e-4, atol=1e-6)
+
+
+def test_scores_of_other_songs_do_not_keep_what_is_learnt_now_from_being_kept(recipe: Path, tmp_path: Path) -> None:
+    first = make(recipe, tmp_path, Log(), "3 songs of 'valid'", steps=2, score_every=2)
+    first.run(waves)
+    first.best = 9.0  # what those songs said; without songs every score is 0
+    save_checkpoint(tmp_path / "last.pt", first._state())
+    before = (tmp_path / "best.safetensors").read_bytes()
+    same = make(recipe, tmp_path, Log(), "3 songs of 'valid'", steps=3, score_every=3)
+    assert same.best == 9.0
+    log = Log()
+    make(recipe, tmp_path, log, steps=4, score_every=4).run(waves)
+    assert "scores were of 3 songs of 'valid'" in log[1] and (tmp_path / "best.safetensors").read_bytes() != before
 
 
 def test_a_checkpoint_of_another_net_and_a_rate_of_no_part_are_named(recipe: Path, tmp_path: Path) -> None:
@@ -211,10 +228,28 @@ def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, 
     (tmp_path / "bad.toml").write_text("[guide]\noptions = { shares = 3 }\n")
     with pytest.raises(OptionError, match="the stage guide has no option 'shares'; it has share, colour_db"):
         load_recipe(str(tmp_path / "bad.toml"))
+    for wrong, said in (
+        ('[guide]\nsteps = "many"', "'steps' is 'many' where a whole number is wanted"),
+        ('model = "tiny"', "'model' is 'tiny' where a table is wanted"),
+        ("guide = 3", "'guide' is 3 where a table"),
+        ("[guide]\nbatch = 0", "batch of the stage guide is 0"),
+        ("[guide]\nmixing = { dropout = [0.1] }", "a list of 4 numbers is wanted"),
+        ('[lm]\nrates = { trunk = "slow" }', "a table of numbers"),
+    ):
+        (tmp_path / "bad.toml").write_text(wrong)
+        with pytest.raises(OptionError, match=said):
+            load_recipe(str(tmp_path / "bad.toml"))
     for wrong, said in (("zoom = 7", "whole frames"), ("shared = [2, 1]", "6 tokens are not")):
         (tmp_path / "bad.toml").write_text(f"[model.condition]\n{wrong}\n")
         with pytest.raises(OptionError, match=said):
             load_recipe(str(tmp_path / "bad.toml"))
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made: Not a directory; choose another --out"):
+        train("guide", TrainOptions(str(recipe), (pool,), None, tmp_path / "file", workers=0))
+    for changed in ({"batch": 1}, {"frames": 27}):
+        config = replace(load_recipe(str(recipe)).stages["lm"], **changed)
+        with pytest.raises(OptionError, match="batches of 2 and 28 frames at least"):
+            LMStage(Net(load_recipe(str(recipe)).model), config, None)
     with pytest.raises(OptionError, match="train that stage first"):
         train("lm", TrainOptions(str(recipe), (pool,), None, tmp_path, workers=0))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streamsep.errors import OptionError, OutputError, StreamsepError
-from streamsep.transcode.tokens import TokenFormat, Tokens, read_tokens, write_tokens
+from streamsep.transcode.tokens import SUFFIXES, TokenFormat, Tokens, read_tokens, write_tokens
 
 FORMAT = TokenFormat("tiny", "0123", 48_000, 2, 1_920, 512, 8, 4, True)
 
@@ -101,3 +101,20 @@ def test_names_and_folders_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be written"):
         write_tokens(tmp_path / "file" / "a.npz", some())
+
+
+def test_a_flipped_bit_anywhere_is_a_sentence(tmp_path: Path) -> None:
+    for suffix in SUFFIXES:
+        path = tmp_path / f"a{suffix}"
+        write_tokens(path, some())
+        whole = path.read_bytes()
+        refused = 0
+        for bit in np.random.default_rng(1).choice(8 * len(whole), 400, replace=False):
+            damaged = bytearray(whole)
+            damaged[bit // 8] ^= 1 << int(bit % 8)
+            path.write_bytes(damaged)
+            try:
+                read_tokens(path)
+            except StreamsepError:
+                refused += 1
+        assert refused > 50
