@@ -81,7 +81,8 @@ def evaluate(
 
     A system is NAME=COMMAND with {input}, a wav file, and {output}, a folder for stems; NAME=python:module:function,
     called with the mixture [2, n] and the rate (PYTHONPATH=. where the module lies in this folder);
-    NAME=python:module:function:ARGUMENT, whose function("ARGUMENT") gives such a callable; or, where installed, demucs[:MODEL], audio-separator[:MODEL] or hs-tasnet:CHECKPOINT.
+    NAME=python:module:function:ARGUMENT, whose function("ARGUMENT") gives such a callable; or, where installed,
+    demucs[:MODEL], audio-separator[:MODEL] or hs-tasnet:CHECKPOINT.
 
     \b
     Examples:
