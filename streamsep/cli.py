@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a song's name must not end the run on a narrow terminal
-    signal.signal(signal.SIGTERM, _terminate)  # so that a kill, too, removes what is half-written
+    _heed_ends()
     try:
         build(given)(given, prog_name="streamsep")
     except KeyboardInterrupt:
@@ -131,8 +131,20 @@ def _stand_in() -> None:
     """Never runs: ``main`` makes every command that is named on the line a real one."""
 
 
+def _heed_ends() -> None:
+    """A kill and a terminal that closes, too, remove what is half-written; nohup is obeyed."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _hang_up)
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
+
+
+def _hang_up(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # system and shell both send one, and the second must not end the tidying
+    _terminate(number, frame)
 
 
 def _debugging() -> bool:

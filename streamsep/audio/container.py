@@ -6,14 +6,20 @@ declares is compared with the size on disk, so that a broken download is refused
 
 from __future__ import annotations
 
+import itertools
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-# A streaming encoder that cannot seek back leaves one of these in a size field: it means "unknown", not "cut off".
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF - 36)
+# A streaming encoder that cannot seek back leaves 0 or one of these in a size field, less what is no whole frame and
+# perhaps the header: it means "unknown", not "cut off".
+_UNKNOWN_SIZES = (0x7FFFF000, 0x7FFFFF00, 0x80000000, 0xFFFFFFFF)
+_LESS = 64  # bytes: eight channels of eight bytes
 _MAX_CHUNKS = 1_000  # a file of zeros is a million empty chunks
 _OGG_PAGE_MAX = 65_307  # bytes, RFC 3533
+_OGG_HEADER = 27  # bytes of a page before the sizes of its segments
+_OGG_BEGINS = 2  # flag of a stream's first page
 _MP3_SLACK = 4_096  # bytes: encoders disagree about whether the first and the last frame count
 _XING_OFFSET_MAX = 36  # bytes from the start of an MPEG frame to its Xing or Info tag
 
@@ -51,6 +57,30 @@ def wav_channels(path: Path) -> int | None:
     return None
 
 
+def ogg_links(path: Path) -> list[tuple[int, int]]:
+    """First byte and end of every Ogg stream where one follows another, as in recordings of radio; of streams side by
+    side, of all together; nothing when the file is not Ogg.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return []
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+            return list(itertools.pairwise([*_ogg_starts(pages), len(pages)]))
+
+
+def _ogg_starts(pages: mmap.mmap) -> Iterator[int]:
+    """Offsets of the first pages that follow others: every stream has one, before all others of its own."""
+    at, inside = 0, False
+    while (at := pages.find(b"OggS", at)) >= 0:
+        header = pages[at : at + _OGG_HEADER]
+        if len(header) < _OGG_HEADER:
+            return
+        if header[5] & _OGG_BEGINS and not inside:
+            yield at
+        inside = bool(header[5] & _OGG_BEGINS)
+        at += _OGG_HEADER + header[26] + sum(pages[at + _OGG_HEADER : at + _OGG_HEADER + header[26]])
+
+
 def _wav_end(file: BinaryIO) -> int:
     """Offset of the end of the data chunk as declared; 0 when unknown."""
     long_size = 0
@@ -60,8 +90,12 @@ def _wav_end(file: BinaryIO) -> int:
         elif name == b"data":
             if size == 0xFFFFFFFF and long_size:
                 size = long_size
-            return 0 if size in _UNKNOWN_SIZES else file.tell() + size
+            return 0 if _unknown(size) else file.tell() + size
     return 0
+
+
+def _unknown(size: int) -> bool:
+    return size == 0 or any(known - _LESS < size <= known for known in _UNKNOWN_SIZES)
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -81,16 +115,16 @@ def _ogg_missing(file: BinaryIO, size: int) -> int:
     """Bytes that the last page (RFC 3533) declares and does not have. A recorded stream may end without an end mark."""
     file.seek(max(0, size - 2 * _OGG_PAGE_MAX))
     tail = file.read()
-    page = tail.rfind(b"OggS")
-    if page < 0:
+    start = tail.rfind(b"OggS")
+    if start < 0:
         return 1
-    header = tail[page : page + 27]
-    if len(header) < 27:
-        return 27 - len(header)
-    table = tail[page + 27 : page + 27 + header[26]]
-    if len(table) < header[26]:
-        return header[26] - len(table)
-    return max(0, page + 27 + len(table) + sum(table) - len(tail))
+    page = tail[start:]
+    if len(page) < _OGG_HEADER:
+        return _OGG_HEADER - len(page)
+    table = page[_OGG_HEADER : _OGG_HEADER + page[26]]
+    if len(table) < page[26]:
+        return page[26] - len(table)
+    return max(0, _OGG_HEADER + len(table) + sum(table) - len(page))
 
 
 def _mp3_end(file: BinaryIO) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from streamsep.errors import AudioError
 # What integer samples are divided by (FFmpeg left-aligns 24 bits in 32), and the offset of unsigned bytes.
 _SCALES = {"u8": 128.0, "s16": 32_768.0, "s32": 2_147_483_648.0, "s64": 2.0**63}
 _BAD_PACKETS = 8  # broken packets to pass over, as players do, before the file counts as damaged
+_MAX_GAP = 600  # seconds: a longer one is a damaged file's
 _PADDING = 4_096  # samples: the most that a codec frame adds past the declared end
 
 
@@ -59,14 +61,12 @@ class FFmpegDecoder:
         self.info = AudioInfo(path, rate, channels, self._end, stream.codec_context.name, estimate=samples)
         self._fifo = Fifo(self.info.channels)
         self._given = 0
-        self._fifo.push(_to_float(first))
+        self._blocks = self._timed(itertools.chain([first], self._frames))
 
     def read(self, n: int) -> NDArray[np.float32]:
         """Up to ``n`` samples ``[channels, m]`` float32, integers scaled so that full scale is 1."""
-        while len(self._fifo) < n and (frame := next(self._frames, None)) is not None:
-            if (frame.rate, len(frame.layout.channels)) != self._layout:
-                raise AudioError(f"'{self._path}' changes its rate or channels on the way; re-encode it first.")
-            self._fifo.push(_to_float(frame))
+        while len(self._fifo) < n and (sound := next(self._blocks, None)) is not None:
+            self._fifo.push(sound)
         block = self._fifo.pop(min(n, len(self._fifo)))
         if self._end is not None and 0 < self._given + block.shape[1] - self._end <= _PADDING:
             block = block[:, : max(0, self._end - self._given)]
@@ -75,6 +75,23 @@ class FFmpegDecoder:
 
     def close(self) -> None:
         self._container.close()
+
+    def _timed(self, frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.float32]]:
+        """The sound of ``frames``, with silence where the times of an mp4 leave a gap: its length counts that, too."""
+        rate, channels = self._layout
+        began, done = None, 0
+        for frame in frames:
+            if (frame.rate, len(frame.layout.channels)) != self._layout:
+                raise AudioError(f"'{self._path}' changes its rate or channels on the way; re-encode it first.")
+            if self._end is not None and frame.time is not None:
+                time = round(frame.time * rate)
+                began = time if began is None else began
+                gap = time - began - done
+                if frame.samples < gap <= _MAX_GAP * rate:
+                    done += gap
+                    yield np.zeros((channels, gap), np.float32)
+            done += frame.samples
+            yield _to_float(frame)
 
     def _decode(self, stream: AudioStream) -> Iterator[AudioFrame]:
         bad = 0

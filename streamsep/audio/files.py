@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsep.audio.container import missing_bytes, wav_channels
+from streamsep.audio.container import missing_bytes, ogg_links, wav_channels
 from streamsep.audio.decoder import AudioInfo, Decoder
 from streamsep.errors import AudioError
 
@@ -147,6 +147,10 @@ def _check_file(path: Path) -> None:
 def _open_decoder(path: Path) -> Decoder:
     from streamsep.audio.sndfile import SndfileDecoder, knows
 
+    if len(links := ogg_links(path)) > 1:
+        from streamsep.audio.chain import ChainDecoder
+
+        return ChainDecoder(path, links)
     if knows(path):
         # What libsndfile refuses (a codec it lacks) FFmpeg may know; then FFmpeg's verdict is the final one.
         with contextlib.suppress(AudioError):

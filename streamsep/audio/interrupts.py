@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM wait while a C library calls back into Python: there, an exception would be printed and lost."""
+"""Signals that end a run wait while a C library calls back into Python, where an exception is printed and lost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import threading
 from collections.abc import Generator
 from types import FrameType
 from typing import Any
+
+_HELD = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextlib.contextmanager
@@ -23,7 +25,7 @@ def held_interrupts() -> Generator[None, None, None]:
         caught.append(number)
 
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _HELD:
             if signal.getsignal(number) is not None:  # None: another language's handler, which could not be put back
                 before[number] = signal.signal(number, keep)
         yield

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +24,16 @@ def knows(path: Path) -> bool:
 
 
 class SndfileDecoder:
-    """One open file. Raises AudioError when libsndfile does not know the format."""
+    """One open file, read from ``part`` where that is given: a file that holds a part of it. Raises AudioError when
+    libsndfile does not know the format.
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, part: io.RawIOBase | None = None) -> None:
         self.warnings: list[str] = []
         try:
-            self._file = soundfile.SoundFile(str(path))
+            # As bytes where names are bytes: they need not be UTF-8, which soundfile would make of them.
+            name = os.fsencode(path) if os.name == "posix" else str(path)
+            self._file = soundfile.SoundFile(name if part is None else part)  # pyright: ignore[reportArgumentType]
         except soundfile.SoundFileError as error:
             raise AudioError(f"'{path}' is not a sound file of libsndfile's.") from error
         frames = int(self._file.frames)

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from streamsep.audio.files import AUDIO_SUFFIXES
 from streamsep.audio.sink import reason
+from streamsep.audio.writer import FORMATS
+from streamsep.config import STEMS
+
+_STEM_FILES = frozenset(f"{no}{stem}.{format}" for no in ("", "no_") for stem in STEMS for format in FORMATS)
 
 
 @dataclass(frozen=True)
@@ -81,16 +85,38 @@ def _unreadable(path: Path, error: OSError) -> Failure:
 
 
 def _search(root: Path, out: Path, failed: Callable[[OSError], None]) -> list[tuple[Path, Path]]:
-    """Sound files below ``root`` with their subfolder, sorted; not hidden ones, nor what lies in ``out``."""
+    """Sound files below ``root`` with their subfolder, sorted; not hidden ones, nor what lies in ``out``.
+
+    Where the two are one: nor the stems that an earlier run has put beside their songs.
+    """
     found: list[tuple[Path, Path]] = []
     own = out.resolve()
+    mixed = root.resolve() == own
     for folder, below, names in os.walk(root, onerror=failed):
         here = Path(folder)
-        below[:] = sorted(name for name in below if not name.startswith(".") and (here / name).resolve() != own)
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-                found.append((here / name, here.relative_to(root)))
+        songs = [name for name in sorted(names) if _is_song(name)]
+        made = {Path(name).stem for name in songs} if mixed else set[str]()
+        below[:] = sorted(
+            name
+            for name in below
+            if not name.startswith(".")
+            and (here / name).resolve() != own
+            and not (name in made and _holds_only_stems(here / name))
+        )
+        found += [(here / name, here.relative_to(root)) for name in songs]
     return found
+
+
+def _is_song(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES
+
+
+def _holds_only_stems(folder: Path) -> bool:
+    try:
+        names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError:  # who searches it will say why
+        return False
+    return all(name in _STEM_FILES for name in names)
 
 
 def _free_folder(parent: Path, source: Path, taken: set[Path]) -> Path:

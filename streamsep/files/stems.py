@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.audio.interrupts import held_interrupts
 from streamsep.audio.pcm import quantize
 from streamsep.audio.writer import LOSSLESS, AudioWriter, check_format, temporary_path
 from streamsep.errors import OutputError
@@ -94,8 +95,9 @@ class StemFiles:
             if kind is None:
                 for writer in self._writers.values():
                     writer.finish()
-                for writer in self._writers.values():
-                    writer.commit()
+                with held_interrupts():  # all of them or none
+                    for writer in self._writers.values():
+                        writer.commit()
         finally:
             self._discard()
 

@@ -195,12 +195,13 @@ class Core:
         if self.mixer.starts != side.starts:
             side.starts = self.mixer.starts
             side.servo.restart()
-        if not side.starts:
-            return 1.0
+        if not self.mixer.playing:  # the input runs on in the filter alone: its distance means nothing
+            return 1.0 + side.servo.correction
         due = self.mixer.playhead + count * SAMPLE_RATE / side.format.out_rate
         correction = side.servo.update(now, side.heard.at(now) - due - self.mixer.delay)
-        soon = now - side.slipped < _SOON
-        if abs(side.servo.distance) > (_SLIP if soon else _RESYNC):
+        # Two callbacks lie up to a block apart, and that is no distance to jump.
+        limit = _SLIP if now - side.slipped < _SOON else max(_RESYNC, 2 * _block(side.format))
+        if abs(side.servo.distance) > limit:
             side.slipped = -math.inf
             self.mixer.resync()
         return 1.0 + correction

@@ -16,7 +16,8 @@ from streamsep.config import SAMPLE_RATE
 from streamsep.errors import DeviceError
 from streamsep.live.core import Core, Format, ModelOptions
 from streamsep.live.gains import Gains
-from streamsep.live.streams import DeviceOptions, Streams
+from streamsep.live.plan import DeviceOptions
+from streamsep.live.streams import Streams
 
 Sound = NDArray[np.float32]
 _QUIET, _SWEEP, _TAIL = 1.0, 0.25, 2.0  # seconds

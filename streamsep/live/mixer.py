@@ -93,7 +93,8 @@ class Mixer:
         """Take the playhead back to its distance (a new one, if given) with the next pull, softly."""
         if delay is not None:
             self.delay = delay
-        self._playing, self._stopped_at = False, -1
+        if self._playing:
+            self._playing, self._stopped_at = False, -1  # of an input that is dry, nothing is to be heard again
         self.counts.resyncs += 1
 
     def begin(self, delay: int) -> None:
@@ -101,6 +102,11 @@ class Mixer:
         self.resync(delay)
         self._first = self._stopped_at = self._source.end
         self._last, self._residue = np.zeros_like(self._last), self._residue[:, :0]
+
+    @property
+    def playing(self) -> bool:
+        """Whether the playhead moves; it stands still while there is no input."""
+        return self._playing
 
     @property
     def fill(self) -> int:
@@ -119,8 +125,9 @@ class Mixer:
 
     def _stems(self, count: int) -> tuple[Sound, Sound]:
         """``[stems, 2, count]`` with zeros where they are missing, and their weight ``[count]``."""
+        end = self._results.end  # looked at once: the model process writes at the same time
         first = max(self.playhead, self._results.begin)
-        last = min(self.playhead + count, self._results.end)
+        last = min(self.playhead + count, end)
         stems = np.zeros((len(STEMS), 2, count), np.float32)
         block = self._results.read(first, last - first) if last > first else None
         if block is None:
@@ -129,7 +136,7 @@ class Mixer:
         else:
             begin = first - self.playhead
             stems[:, :, begin : begin + block.shape[1]] = block.reshape(len(STEMS), 2, -1)
-            ahead = self._results.end - self.playhead
+            ahead = end - self.playhead
             index = np.arange(count)
             # Up from where it is, or from the first stem on; down so that it is 0 where they end.
             up = np.where(index < begin, 0, (self._weight if begin == 0 else 0) + (index - begin + 1) / FADE)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 from streamsep.errors import OptionError, StreamsepError
 from streamsep.live.remote import Remote
 
+if TYPE_CHECKING:
+    from pythonosc.dispatcher import Dispatcher
+    from pythonosc.osc_message import OscMessage
+
 _ROOT = "/streamsep/"
+_BUNDLE = b"#bundle\0"
 _HOST = "127.0.0.1"
 
 
@@ -25,13 +30,10 @@ class OscInput:
         self.host, self.port = parse_where(str(where))
 
     def __enter__(self) -> Self:
-        from pythonosc.dispatcher import Dispatcher
         from pythonosc.osc_server import BlockingOSCUDPServer
 
-        dispatcher = Dispatcher()
-        dispatcher.set_default_handler(self._received)
         try:
-            self._server = BlockingOSCUDPServer((self.host, self.port), dispatcher)
+            self._server = BlockingOSCUDPServer((self.host, self.port), _packets_to(self._take))
         except OSError as error:
             reason = error.strerror or str(error)
             raise OptionError(
@@ -49,6 +51,16 @@ class OscInput:
         self._server.server_close()
         self._thread.join(5)
 
+    def _take(self, packet: bytes) -> None:
+        """Every message of a packet, at once: a bundle's time is one of the sender's clock, which may be any."""
+        try:
+            messages = list(_messages(packet))
+        except Exception:  # the parser lets pass whatever a damaged packet makes Python say
+            self._tell(f"OSC: a packet of {len(packet)} bytes is damaged or no OSC; it changes nothing.")
+            return
+        for message in messages:
+            self._received(message.address, *message.params)
+
     def _received(self, address: str, *values: Any) -> None:
         try:
             if not address.startswith(_ROOT):
@@ -58,6 +70,34 @@ class OscInput:
             self._remote.turn(address.removeprefix(_ROOT), values[0])
         except StreamsepError as error:
             self._tell(f"OSC {address}: {error}")
+
+
+def _messages(packet: bytes) -> Iterator[OscMessage]:
+    """Also those of bundles in bundles. pythonosc's own reader goes round and round at a size below zero."""
+    from pythonosc.osc_message import OscMessage
+
+    if not packet.startswith(_BUNDLE):
+        yield OscMessage(packet)
+        return
+    at = len(_BUNDLE) + 8  # a time, which does not count
+    while at < len(packet):
+        start, size = at + 4, int.from_bytes(packet[at : at + 4], "big")
+        at = start + size
+        if at > len(packet):
+            raise ValueError("a bundle holds more than its packet")
+        yield from _messages(packet[start:at])
+
+
+def _packets_to(take: Callable[[bytes], None]) -> Dispatcher:
+    """pythonosc's own dispatcher sleeps until a bundle's time, in the one thread that listens."""
+    from pythonosc.dispatcher import Dispatcher
+
+    class Packets(Dispatcher):
+        def call_handlers_for_packet(self, data: bytes, client_address: tuple[str, int]) -> list[Any]:
+            take(data)
+            return []  # answers
+
+    return Packets()
 
 
 def parse_where(text: str) -> tuple[str, int]:

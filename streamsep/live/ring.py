@@ -57,7 +57,7 @@ class Ring:
 
     @property
     def begin(self) -> int:
-        """First position since the last ``restart``; beyond reach while one is under way."""
+        """First position since the last gap; beyond reach while a ``restart`` is under way."""
         return int(self._counters[_BEGIN])
 
     @property
@@ -66,10 +66,13 @@ class Ring:
         return int(self._counters[_END])
 
     def restart(self, position: int) -> None:
-        """Writer: nothing before ``position`` counts any more, and writing goes on there."""
+        """Writer: writing goes on at ``position``. What lies before it stays where it reaches up to there."""
+        kept = max(self.begin, self.end + self._guard - self.capacity)
+        if not kept <= position <= self.end:
+            kept = position
         self._counters[_BEGIN] = _NEVER
         self._counters[_END] = position
-        self._counters[_BEGIN] = position
+        self._counters[_BEGIN] = kept
 
     def write(self, block: Sound) -> None:
         """Writer: append ``block`` [channels, n], any n, over the oldest samples."""

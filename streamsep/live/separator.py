@@ -20,9 +20,10 @@ from streamsep.live.core import Core, ModelOptions
 from streamsep.live.gains import Gains
 from streamsep.live.midi import MidiInput, parse_numbers
 from streamsep.live.osc import OscInput
+from streamsep.live.plan import DeviceOptions, plan
 from streamsep.live.recorder import Recorder
 from streamsep.live.remote import Remote
-from streamsep.live.streams import DeviceOptions, Streams, plan
+from streamsep.live.streams import Streams
 from streamsep.live.watch import Watch
 
 _WATCH = 0.1  # seconds between two looks
@@ -136,6 +137,7 @@ class LiveSeparator:
         self._recorder: Recorder | None = None
         self._began = time.monotonic()
         self._processes: dict[int, psutil.Process] = {}
+        self._faults: set[str] = set()  # of the watchman, told already
 
     def __enter__(self) -> Self:
         plan(self._devices)  # a wrong device is told before the model is loaded
@@ -167,7 +169,7 @@ class LiveSeparator:
         if hasattr(self, "_watchman"):
             self._watchman.join(5)
         if hasattr(self, "streams"):
-            self.streams.close()
+            self.streams.end()
         if self._recorder is not None:
             self._recorder.stop()
         self.core.close()
@@ -230,11 +232,21 @@ class LiveSeparator:
         watch = Watch(self.core)
         while not self._ending.wait(_WATCH):
             for check in (self.core.supervisor.check, self.streams.check, watch.check):
-                line = check()
+                line = self._look(check)
                 if line:
                     self._tell(line)
             if self.streams.back:
                 self.stop()
+
+    def _look(self, check: Callable[[], str | None]) -> str | None:
+        """What ``check`` says. One that fails is told once, and looks again: nobody else would revive the sound."""
+        try:
+            return check()
+        except Exception as error:
+            fault = f"internal error, {type(error).__name__}: {' '.join(str(error).split())}; the sound goes on."
+            told = fault in self._faults
+            self._faults.add(fault)
+            return None if told else fault
 
     def _usage(self) -> tuple[float, float]:
         """CPU in percent of a core and resident MB, of this process and the models'."""

@@ -5,27 +5,24 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsep.audio.files import MAX_RATE, MIN_RATE
-from streamsep.config import SAMPLE_RATE
 from streamsep.errors import DeviceError
 from streamsep.live.core import Format
 from streamsep.live.devices import (
     Device,
     devices_elsewhere,
     find_again,
-    find_device,
     forget_portaudio,
     list_devices,
-    parse_channels,
     portaudio,
     rescan,
 )
+from streamsep.live.plan import DeviceOptions, explain, model_rates, plan
 from streamsep.live.priority import audio_thread, starting_audio
 
 Sound = NDArray[np.float32]
@@ -34,73 +31,6 @@ _FIRST = 5.0  # seconds after opening in which sound servers may still be waking
 _CLOSING = 3.0  # seconds that PortAudio has to close streams
 _RETRY = 1.0  # seconds between two looks for it
 _COMMON = {"dtype": "float32", "latency": "low"}
-
-
-@dataclass(frozen=True)
-class DeviceOptions:
-    """``block`` in samples at 48 kHz; ``duplex`` None: by host API (JACK yes, others no)."""
-
-    input: str | None = None
-    output: str | None = None
-    in_channels: str | None = None
-    out_channels: str | None = None
-    block: int = 960
-    duplex: bool | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Two devices, found and agreed upon."""
-
-    input: Device
-    output: Device
-    format: Format
-    duplex: bool
-
-
-def plan(options: DeviceOptions, devices: tuple[Device, ...] | None = None) -> Plan:
-    """Find the devices. Raises DeviceError when one is unknown or cannot do what is asked."""
-    devices = list_devices() if devices is None else devices
-    source = find_device(options.input, "input", devices)
-    target = find_device(options.output, "output", devices)
-    duplex = options.duplex
-    if duplex is None:
-        duplex = source.host == target.host and (
-            "JACK" in source.host or source.index == target.index and _full(source)
-        )
-    for device in (source, target):
-        if not MIN_RATE <= device.rate <= MAX_RATE:
-            raise DeviceError(f"'{device.name}' runs at {device.rate} Hz; streamsep takes {MIN_RATE} to {MAX_RATE} Hz.")
-    out_rate = source.rate if duplex else target.rate
-    format = Format(
-        in_rate=source.rate,
-        out_rate=out_rate,
-        in_channels=parse_channels(options.in_channels, source, "input"),
-        out_channels=parse_channels(options.out_channels, target, "output"),
-        block=round(options.block * out_rate / SAMPLE_RATE),
-        one_clock=duplex,
-    )
-    return Plan(source, target, format, duplex)
-
-
-def model_rates(devices: tuple[Device, ...]) -> tuple[Device, ...]:
-    """The devices, at 48 kHz instead of their default rate where both directions do it: no resampling is better."""
-    sound = portaudio()
-
-    def runs(device: Device) -> bool:
-        try:
-            if device.inputs:
-                sound.check_input_settings(device.index, min(2, device.inputs), "float32", samplerate=SAMPLE_RATE)
-            if device.outputs:
-                sound.check_output_settings(device.index, min(2, device.outputs), "float32", samplerate=SAMPLE_RATE)
-        except (sound.PortAudioError, ValueError):
-            return False
-        return True
-
-    return tuple(
-        replace(device, rate=SAMPLE_RATE) if device.rate != SAMPLE_RATE and runs(device) else device
-        for device in devices
-    )
 
 
 class Target(Protocol):
@@ -128,7 +58,7 @@ class Streams:
         self._seen_at = self._opened_at = self._tried_at = 0.0
         self.plan = plan(options, model_rates(list_devices()))
         self._threads: set[int] = set()  # that have been made urgent
-        self.paused = self.stuck = self.back = False
+        self.paused = self.stuck = self.back = self._ended = False
         self.xruns = 0
 
     def open(self) -> None:
@@ -174,7 +104,7 @@ class Streams:
         seen = self._core.callbacks
         if all(new > old for new, old in zip(seen, self._seen, strict=True)):
             self._seen, self._seen_at = seen, now
-        dead = any(not stream.active for stream in self._streams)
+        dead = not all(_active(stream) for stream in self._streams)
         if not dead and now - self._seen_at < (_LOST if now - self._opened_at > _FIRST else _FIRST):
             return None
         silent = "input" if seen[0] == self._seen[0] else "output"
@@ -182,6 +112,11 @@ class Streams:
         self.close()
         self.paused, self._tried_at = True, now
         return f"paused: the {silent} '{name}' is gone; the sound goes on when it is back."
+
+    def end(self) -> None:
+        """Close for good: what ``check`` is about to reopen in another thread stays closed, too."""
+        self._ended = True
+        self.close()
 
     def close(self) -> None:
         """A stream that does not let itself be closed makes this ``stuck``."""
@@ -198,8 +133,12 @@ class Streams:
             rescan()
             devices = model_rates(list_devices())
             self.plan = plan(self._named(devices), devices)
-            self.open()
+            if not self._ended:
+                self.open()
         except DeviceError:
+            return None
+        if self._ended:
+            self.close()
             return None
         return f"resumed: '{self.plan.input.name}' to '{self.plan.output.name}'."
 
@@ -291,27 +230,16 @@ class Streams:
             audio_thread()
 
 
+def _active(stream: Any) -> bool:
+    """A stream about which PortAudio knows nothing any more has ended."""
+    try:
+        return bool(stream.active)
+    except portaudio().PortAudioError:
+        return False
+
+
 def _close(streams: list[Any]) -> None:
     for stream in streams:
         with contextlib.suppress(Exception):  # of a device that is gone, PortAudio may say anything
             stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
-
-
-def _full(device: Device) -> bool:
-    """A device whose two directions work in one stream; ALSA's bridge to PulseAudio stalls there."""
-    return device.name.lower() not in ("pulse", "default", "pipewire") and "ALSA" not in device.host
-
-
-def explain(text: str, plan: Plan) -> str:
-    pair = f"'{plan.input.name}' to '{plan.output.name}'"
-    lower = text.lower()
-    if "sample rate" in lower:
-        return f"{pair} do not run at {plan.format.in_rate} and {plan.format.out_rate} Hz; choose another device."
-    if "unavailable" in lower or "busy" in lower:
-        return f"{pair}: a device is busy or gone; close the program that uses it, or choose another one."
-    if "permission" in lower or "unanticipated host error" in lower or "access" in lower:
-        return f"{pair}: the system refuses the sound; allow the microphone, or join the group audio ({text})."
-    if "channel" in lower:
-        return f"{pair} do not have these channels; see streamsep devices."
-    return f"{pair} cannot be opened: {text}."

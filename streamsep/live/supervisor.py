@@ -107,8 +107,13 @@ class Supervisor:
         self._began[slot] = now
         # A daemon ends with its parent; a parent that is killed is noticed by the process itself.
         process = self._context.Process(target=run, args=(self._spec, slot), name="streamsep-model", daemon=True)
-        self._processes[slot] = process
-        process.start()
+        try:
+            process.start()
+        except OSError:  # no room for another process now
+            self._defer(slot, now)
+            self._began[slot] = 0.0
+        else:
+            self._processes[slot] = process
 
     def _all_well(self, now: float) -> str | None:
         if not self.ready:
@@ -188,6 +193,7 @@ class Supervisor:
 
 def _exit(process: SpawnProcess | None) -> str:
     code = process.exitcode if process else None
-    if code is not None and code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    named = {number.value: number.name for number in signal.Signals}  # those of real time have none
+    return f"killed by {named.get(-code, f'signal {-code}')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -52,7 +53,8 @@ class WorkerSpec:
 def run(spec: WorkerSpec, slot: int) -> None:
     """Load, wait for the turn of ``slot`` (see ``Status``), separate. Until told to stop, or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    parent = os.getppid()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
     status = Status.attach(spec.status)
     model_process(waiting=status.get("active") != slot)
     try:
@@ -68,7 +70,7 @@ def run(spec: WorkerSpec, slot: int) -> None:
     status.set_state(slot, READY)
 
     def needed() -> bool:
-        return not status.get("stop") and os.getppid() == parent
+        return not status.get("stop") and os.getppid() == parent.pid  # as it was at the start
 
     while needed() and status.get("active") != slot:
         time.sleep(_TURN)

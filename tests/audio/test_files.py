@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import struct
+import sys
 from pathlib import Path
 
 import av
@@ -20,14 +21,14 @@ from streamsep.errors import AudioError
 from tests.sounds import tune
 
 
-def encode(path: Path, codec: str, sound: NDArray[np.float32], rate: int) -> Path:
-    """Write ``sound`` with FFmpeg's ``codec``; the container follows the name."""
+def encode(path: Path, codec: str, sound: NDArray[np.float32], rate: int, gap: float = 0) -> Path:
+    """Write ``sound`` with FFmpeg's ``codec``; the container follows the name. ``gap``: seconds left out halfway."""
     layout = "stereo" if sound.shape[0] == 2 else "mono"
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
         for start in range(0, sound.shape[1], 1024):
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[:, start : start + 1024]), "fltp", layout)
-            frame.rate, frame.pts = rate, start
+            frame.rate, frame.pts = rate, start + (round(gap * rate) if start > sound.shape[1] // 2 else 0)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -88,6 +89,27 @@ def test_files_of_ffmpeg_keep_length_and_time(tmp_path: Path, name: str, codec: 
     assert lag(sound, read) == 0
 
 
+def test_a_gap_in_the_times_of_an_mp4_is_silence_as_players_play_it(tmp_path: Path) -> None:
+    sound = tune(2.3)
+    path = encode(tmp_path / "a.mp4", "aac", sound, 44_100, gap=0.5)
+    read, _ = read_audio(path)
+    at = sound.shape[1] // 2 // 1024 * 1024 + 1024
+    assert abs(read.shape[1] - sound.shape[1] - 22_050) <= 45
+    assert lag(sound[:, : at - 1024], read[:, : at - 1024]) == lag(sound[:, at:], read[:, at + 22_050 :]) == 0
+    assert np.abs(read[:, at + 2_048 : at + 20_000]).max() < 1e-3
+    with open_audio(path) as reader:
+        np.testing.assert_array_equal(np.concatenate(list(reader.blocks(777)), axis=1), read)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here is a name any bytes")
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_a_name_that_is_not_utf_8(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / (os.fsdecode(b"caf\xe9") + suffix)
+    soundfile.write(tmp_path / f"a{suffix}", tune(0.3).T, 44_100)
+    os.rename(tmp_path / f"a{suffix}", path)
+    assert read_audio(path)[0].shape == (2, 13_230)
+
+
 def test_a_name_with_a_colon_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encode(tmp_path / "Re: Stacks.m4a", "aac", tune(0.3), 44_100)
     monkeypatch.chdir(tmp_path)
@@ -116,11 +138,12 @@ def test_a_single_sample_is_a_file(tmp_path: Path) -> None:
     assert sound.tolist() == [[0.5]]
 
 
-def test_wav_of_unknown_size_as_pipes_write_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x80000000, 0x80000000 - 2, 0x7FFFF000])  # FFmpeg, arecord, and SoX
+def test_wav_of_unknown_size_as_pipes_write_it(tmp_path: Path, size: int) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, tune(0.1).T, 44_100)
     raw = bytearray(path.read_bytes())
-    raw[4:8] = raw[40:44] = b"\xff\xff\xff\xff"
+    raw[4:8], raw[40:44] = struct.pack("<I", min(size + 36, 0xFFFFFFFF)), struct.pack("<I", size)
     path.write_bytes(raw)
     assert read_audio(path)[0].shape == (2, 4_410)
 

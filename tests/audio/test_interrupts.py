@@ -19,12 +19,29 @@ def heeded() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def hung_up() -> Iterator[list[int]]:
+    """The hangups that were heard."""
+    heard: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, frame: heard.append(number))
+    yield heard
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_an_interrupt_comes_after_the_block() -> None:
     reached = []
     with pytest.raises(KeyboardInterrupt), held_interrupts():
         signal.raise_signal(signal.SIGINT)
         reached.append(True)
     assert reached and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="has no terminals that hang up")
+def test_a_hangup_comes_after_the_block(hung_up: list[int]) -> None:
+    with held_interrupts():
+        signal.raise_signal(signal.SIGHUP)
+        assert hung_up == []
+    assert hung_up == [signal.SIGHUP]
 
 
 def test_an_error_inside_puts_the_handlers_back() -> None:

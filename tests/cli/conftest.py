@@ -24,7 +24,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """``run("separate", song, "-o", out)`` → exit code, stdout, stderr of ``streamsep separate …``."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     def call(*arguments: object) -> Result:
         capfd.readouterr()
@@ -36,4 +36,5 @@ def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
         return Result(code if isinstance(code, int) else int(code is not None), captured.out, captured.err)
 
     yield call
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -197,7 +197,7 @@ def test_a_disk_that_ends_on_the_way(make_song: Song, tmp_path: Path) -> None:
     assert not out.exists()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupt_removes_what_was_begun(make_song: Song, tmp_path: Path, number: int, code: int) -> None:
     song, out = make_song(seconds=900, rate=8_000, channels=1), tmp_path / "out"
     command = [sys.executable, "-m", "streamsep", "separate", str(song), "-o", str(out)]

@@ -45,6 +45,22 @@ def test_a_song_named_twice_is_separated_once(tmp_path: Path) -> None:
     assert len(songs) == 1
 
 
+def test_stems_beside_their_songs_are_no_songs(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp3", tmp_path / "disc 1" / "b.wav", tmp_path / "disc 1" / "c.ogg")
+    first, _ = plan([tmp_path], tmp_path)
+    for song in first:
+        touch(*(song.folder / f"{stem}.wav" for stem in ("vocals", "drums", "bass", "other")))
+    touch(first[0].folder / "no_vocals.flac", first[0].folder / ".bass.wav.1.part")
+    again, failures = plan([tmp_path], tmp_path)
+    assert again == first and failures == []
+
+
+def test_an_album_called_like_a_song_is_an_album(tmp_path: Path) -> None:
+    touch(tmp_path / "best.mp3", tmp_path / "best" / "vocals.wav", tmp_path / "best" / "hit.wav", tmp_path / "bass.wav")
+    songs, _ = plan([tmp_path], tmp_path)
+    assert [song.source.name for song in songs] == ["bass.wav", "best.mp3", "hit.wav", "vocals.wav"]
+
+
 def test_what_is_missing_is_a_failure_and_no_end(tmp_path: Path) -> None:
     touch(tmp_path / "a.wav", tmp_path / "bare" / "notes.txt")
     songs, failures = plan([tmp_path / "no.wav", tmp_path / "bare", tmp_path / "a.wav"], tmp_path / "out")

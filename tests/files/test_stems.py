@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamsep.audio.files import read_audio
+from streamsep.audio.writer import AudioWriter
 from streamsep.config import STEMS
 from streamsep.errors import OutputError
 from streamsep.files.options import SeparateOptions
@@ -63,6 +65,23 @@ def test_a_failure_leaves_neither_files_nor_folders(tmp_path: Path, error: type[
         stems.write(tune(0.1), parts(tune(0.1)))
         raise error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_among_the_last_steps_leaves_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = AudioWriter.commit
+
+    def interrupted(writer: AudioWriter) -> None:
+        commit(writer)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(AudioWriter, "commit", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), files(tmp_path) as stems:
+            stems.write(tune(0.1), parts(tune(0.1)))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert sorted(path.stem for path in tmp_path.rglob("*.*")) == sorted(STEMS)
 
 
 def test_folders_that_were_there_stay(tmp_path: Path) -> None:

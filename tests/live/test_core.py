@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -143,21 +144,41 @@ def test_other_rates_and_channels(idle: Core, in_rate: int, out_rate: int, chann
     assert idle.mixer.counts.resyncs == 1
 
 
-def test_two_clocks_apart_never_run_dry(idle: Core) -> None:
+@pytest.mark.parametrize("block", [BLOCK, 9_600])
+def test_two_clocks_apart_never_run_dry(idle: Core, block: int) -> None:
     idle.gains.set_dry_wet(0)
-    idle.open(Format(block=BLOCK, one_clock=False))
+    idle.open(Format(block=block, one_clock=False))
     song, heard = tune(60.0, 48_000), 0
-    for index in range(2_990):
-        now = index * BLOCK / 48_000 / 1.0002  # the output's clock is 200 ppm fast
-        while (heard + 1) * BLOCK / 48_000 <= now:
-            idle.capture(song[:, heard * BLOCK : (heard + 1) * BLOCK].T, (heard + 1) * BLOCK / 48_000)
+    for index in range(song.shape[1] // block - 1):
+        now = index * block / 48_000 / 1.0002  # the output's clock is 200 ppm fast
+        while (heard + 1) * block / 48_000 <= now:
+            idle.capture(song[:, heard * block : (heard + 1) * block].T, (heard + 1) * block / 48_000)
             heard += 1
         if heard:
-            idle.play(BLOCK, now)
+            idle.play(block, now)
     assert idle.mixer.counts.underruns == 0
     assert idle.mixer.counts.resyncs == 1  # the opening
-    assert abs(idle.mixer.fill - idle.mixer.delay) < FRAME
+    assert abs(idle.mixer.fill - idle.mixer.delay) < max(FRAME, 1.1 * block)  # it falls by a block a callback
     assert idle.correction == pytest.approx(-200e-6, abs=200e-6)
+
+
+@pytest.mark.parametrize("slipped", [False, True])
+def test_an_input_that_is_unplugged_is_silence_and_no_echo_of_what_it_said_last(idle: Core, slipped: bool) -> None:
+    idle.gains.set_dry_wet(0)
+    idle.open(Format(block=BLOCK, one_clock=False))
+    song, out = tune(2.0, 48_000), []
+    for index in range(250):
+        now = (index + 0.5) * BLOCK / 48_000
+        if not 50 <= index < 200:
+            at = index % 50 * BLOCK
+            idle.capture(song[:, at : at + BLOCK].T, now)
+        elif slipped and index == 60:
+            idle.slip(now)
+        out.append(idle.play(BLOCK, now))
+    late = math.ceil(idle.latency / BLOCK) + 2  # and the fade
+    assert np.abs(np.concatenate(out[50 + late : 200])).max() < 1e-6
+    assert idle.mixer.counts.resyncs == 1 and idle.mixer.counts.underruns == 1
+    assert np.abs(out[-1]).max() > 0.01
 
 
 @pytest.mark.parametrize("one_clock", [True, False])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
 from streamsep.errors import DeviceError
 from streamsep.live import streams
 from streamsep.live.core import Core, ModelOptions
-from streamsep.live.devices import Device, find_again, find_device, parse_channels
+from streamsep.live.devices import Device, find_again, find_device, parse_channels, portaudio
 from streamsep.live.gains import Gains
-from streamsep.live.streams import DeviceOptions, Streams, explain, plan
+from streamsep.live.plan import DeviceOptions, explain, plan
+from streamsep.live.streams import Streams
 
 
 def device(index: int, name: str, host: str = "ALSA", inputs: int = 2, outputs: int = 2, **more: object) -> Device:
@@ -77,11 +79,64 @@ def test_a_device_is_found_again_wherever_it_is_by_now() -> None:
         find_again(lost, "1", "input", (MICS[2],))
 
 
-def test_an_ambiguous_name_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> list[Device]:
+    """The devices that PortAudio sees."""
     there = list(MICS)
     monkeypatch.setattr(streams, "list_devices", lambda: tuple(there))
     monkeypatch.setattr(streams, "model_rates", lambda devices: devices)
     monkeypatch.setattr(streams, "rescan", lambda: None)
+    return there
+
+
+class Stream:
+    """A stream of PortAudio's, as far as it is watched and closed."""
+
+    def __init__(self, lost: bool = False) -> None:
+        self.lost, self.closed = lost, False
+
+    @property
+    def active(self) -> bool:
+        if self.lost:
+            raise portaudio().PortAudioError("Error checking stream: PortAudio not initialized", -10_000)
+        return not self.closed
+
+    def abort(self, ignore_errors: bool) -> None: ...
+
+    def close(self, ignore_errors: bool) -> None:
+        self.closed = True
+
+
+def test_a_stream_that_portaudio_has_forgotten_is_gone(there: list[Device]) -> None:
+    with Core(ModelOptions(), Gains()) as core:
+        shown = Streams(core, DeviceOptions(input="1"))
+        shown._streams, shown._seen_at = [Stream(lost=True)], time.monotonic()
+        assert "is gone; the sound goes on when it is back" in str(shown.check())
+        assert shown.paused
+
+
+@pytest.mark.parametrize("opening", [False, True])
+def test_a_device_that_comes_back_while_all_ends_stays_closed(
+    there: list[Device], monkeypatch: pytest.MonkeyPatch, opening: bool
+) -> None:
+    opened: list[Stream] = []
+
+    def open(streams: Streams) -> None:
+        if opening:
+            streams.end()
+        opened.append(Stream())
+        streams._streams = list(opened)
+
+    with Core(ModelOptions(), Gains()) as core:
+        shown = Streams(core, DeviceOptions(input="1"))
+        monkeypatch.setattr(Streams, "open", open)
+        monkeypatch.setattr(streams, "rescan", lambda: None if opening else shown.end())
+        shown.paused = True
+        assert shown.check() is None
+        assert len(opened) == int(opening) and all(stream.closed for stream in opened)
+
+
+def test_an_ambiguous_name_resumes(there: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Streams, "open", lambda self: None)
     with Core(ModelOptions(), Gains()) as core:
         shown = Streams(core, DeviceOptions(input="1"))

@@ -53,8 +53,9 @@ class Bench:
 
 
 @contextmanager
-def benches() -> Iterator[Bench]:
-    source, results, gains = Ring.create(2, 1 << 17), Ring.create(8, 1 << 17), Gains("all")
+def benches(results: Ring | None = None) -> Iterator[Bench]:
+    source, gains = Ring.create(2, 1 << 17), Gains("all")
+    results = results or Ring.create(8, 1 << 17)
     yield Bench(source, results, gains, Mixer(source, results, gains, DELAY))
     source.close()
     results.close()
@@ -132,6 +133,44 @@ def test_a_jump_of_the_results_never_clicks(bench: Bench) -> None:
     bench.results.restart(bench.source.end)  # without warning, while the stems are heard
     out += [bench.run(40)]
     assert largest_step(np.concatenate(out, axis=1)) < bench.step() * 1.2
+
+
+class Hasty(Ring):
+    """Its writer is in another process: ``next`` is written right after a look at the end."""
+
+    next: np.ndarray | None = None
+
+    @property
+    def end(self) -> int:
+        end = super().end
+        if self.next is not None:
+            block, self.next = self.next, None
+            self.write(block)
+        return end
+
+
+def test_a_result_that_comes_while_its_block_is_mixed_never_clicks() -> None:
+    results = Hasty.create(8, 1 << 17)
+    with benches(results) as bench:
+        out = [bench.run(40), bench.run(2, lag=None)]
+        end = results.end
+        assert bench.mixer.playhead < end < bench.mixer.playhead + BLOCK
+        results.next = bench.stems[:, :, end : end + 2 * BLOCK].reshape(8, -1)
+        out += [bench.run(1, lag=None), bench.run(20)]
+        position = bench.mixer.playhead
+        song = np.concatenate(out, axis=1)[:, DELAY:]
+        assert np.abs(song - bench.mixture[:, position - song.shape[1] : position]).max() < 1e-5
+
+
+def test_an_input_that_has_stopped_is_not_heard_again_by_a_resync(bench: Bench) -> None:
+    bench.run(40)
+    for _ in range(20):
+        bench.mixer.pull(BLOCK)
+    bench.mixer.resync(DELAY + 1_920)
+    assert np.abs(np.concatenate([bench.mixer.pull(BLOCK) for _ in range(10)], axis=1)).max() < 1e-6
+    assert not bench.mixer.playing
+    bench.run(1)
+    assert bench.mixer.playing and bench.mixer.fill == DELAY + 1_920
 
 
 def test_an_input_that_stops_is_silence_and_comes_back_at_the_same_delay(bench: Bench) -> None:

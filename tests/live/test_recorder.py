@@ -55,6 +55,20 @@ def test_files_are_aligned_and_gaps_of_the_model_are_silent(tmp_path: Path, ring
         assert np.abs(sound[:, 24_000:] - stems[index][:, 24_000:]).max() < 2e-7
 
 
+def test_a_model_that_starts_again_takes_nothing_back(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
+    source, results = rings
+    recorder = Recorder(tmp_path, source, results, print)
+    recorder.start()
+    stems = parts().reshape(8, -1)
+    results.write(stems[:, :60_000])
+    results.restart(36_000)  # the next process hears some of the past first
+    results.write(stems[:, 36_000:])
+    source.write(stems.reshape(4, 2, -1).sum(0))
+    recorder.stop()
+    vocals, _ = read_audio(recorder.folder / "vocals.flac")
+    assert np.abs(vocals - stems[:2]).max() < 2e-7
+
+
 def test_what_was_recorded_can_be_read_before_the_end(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
     source, results = rings
     recorder = Recorder(tmp_path, source, results, print)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
+from pythonosc.osc_bundle_builder import OscBundleBuilder
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 from streamsep.errors import DeviceError, OptionError
 from streamsep.live.gains import PRESETS, Gains
@@ -77,6 +80,36 @@ def test_osc_that_makes_no_sense_is_told_and_changes_nothing(box: Box) -> None:
     box.send("/streamsep/gain/vocals", -3.0)
     wait_for(lambda: box.gains.gain["vocals"] == -3.0, 10, "garbage ended the listening")
     assert before | {"vocals": -3.0} == box.gains.gain
+
+
+def test_a_bundle_for_later_is_for_now_and_stops_nothing(box: Box) -> None:
+    bundle = OscBundleBuilder(time.time() + 30)  # the sender's clock runs ahead
+    for stem in ("bass", "drums"):
+        message = OscMessageBuilder(f"/streamsep/gain/{stem}")
+        message.add_arg(-6.0)
+        bundle.add_content(message.build())
+    box.client.send(bundle.build())
+    box.send("/streamsep/gain/vocals", -9.0)
+    wait_for(lambda: box.gains.gain["vocals"] == -9.0, 10, "the bundle keeps all others waiting")
+    assert box.gains.gain["bass"] == box.gains.gain["drums"] == -6.0 and box.said == []
+
+
+BUNDLE = b"#bundle\0" + bytes(8)
+PACKETS = {
+    "an address that is no text": b"/streamsep/g\xff\xfe\0\0,f\0\0\0\0\0\0",
+    "a bundle beyond its end": BUNDLE + b"\0\0\0\x64/a",
+    "a bundle of less than nothing": BUNDLE + b"\xff\xff\xff\xfc",
+}
+
+
+@pytest.mark.parametrize("packet", PACKETS.values(), ids=PACKETS)
+def test_a_damaged_packet_is_one_line(box: Box, packet: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        wire.sendto(packet, ("127.0.0.1", box.input.port))
+    box.send("/streamsep/gain/vocals", -3.0)
+    wait_for(lambda: box.gains.gain["vocals"] == -3.0, 10, "the packet ended the listening")
+    assert box.said == [f"OSC: a packet of {len(packet)} bytes is damaged or no OSC; it changes nothing."]
+    assert capsys.readouterr().err == ""
 
 
 def test_a_port_that_is_taken_or_none(box: Box) -> None:

@@ -42,7 +42,21 @@ def test_what_is_not_there_is_none(ring: Ring) -> None:
     assert ring.read(16, 48) is not None
 
 
-def test_a_restart_forgets_what_was_before(ring: Ring) -> None:
+def test_a_restart_keeps_what_reaches_up_to_it(ring: Ring) -> None:
+    ring.write(ramp(0, 30))
+    ring.restart(20)
+    assert (ring.begin, ring.end) == (0, 20)
+    assert np.array_equal(ring.read(0, 20), ramp(0, 20))
+    assert ring.read(19, 2) is None
+    ring.write(ramp(20, 80))
+    ring.restart(90)
+    assert np.array_equal(ring.read(60, 30), ramp(60, 30))
+    assert ring.read(51, 39) is None  # its place may hold what was written beyond 90 before
+    ring.restart(10)
+    assert (ring.begin, ring.end) == (10, 10)
+
+
+def test_a_restart_after_a_gap_forgets_what_was_before(ring: Ring) -> None:
     ring.write(ramp(0, 30))
     ring.restart(1_000)
     assert (ring.begin, ring.end) == (1_000, 1_000)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from streamsep.errors import StreamsepError
 from streamsep.live.core import Core, ModelOptions
 from streamsep.live.gains import Gains
 from streamsep.live.status import READY
@@ -19,12 +22,16 @@ SECOND = 48_000
 class Process:
     """Lives until it is killed."""
 
+    refused = False  # by the system
+
     def __init__(self, args: tuple[Any, int], **_: object) -> None:
         self.slot = args[1]
         self.exitcode: int | None = None
         self.pid = 1
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        if Process.refused:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
     def join(self, seconds: float) -> None: ...
 
@@ -84,6 +91,42 @@ def test_spares_that_die_young_are_started_ever_later_and_told_once(stage: Stage
     assert len(stage.made) - 1 <= 14  # 300 seconds: pauses of 1, 3, 7, 15 and then 30
     assert len(said) == 1 and "the spare model process ended (killed by SIGKILL)" in said[0]
     assert stage.core.supervisor.restarts == 0
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Whether the machine has room for no process more."""
+    return partial(monkeypatch.setattr, Process, "refused")
+
+
+def test_a_spare_that_cannot_be_started_is_tried_ever_later(stage: Stage, full: Callable[[bool], None]) -> None:
+    full(True)
+    assert stage.pass_time(60) == []
+    assert 2 < len(stage.made) <= 7
+    full(False)
+    assert stage.pass_time(31) == []
+    stage.core.status.set_state(1, READY)
+    assert stage.core.supervisor.spare_ready and stage.core.supervisor.restarts == 0
+
+
+def test_a_restart_that_the_system_refuses_is_tried_again(stage: Stage, full: Callable[[bool], None]) -> None:
+    full(True)
+    stage.made[0].exitcode = -40  # a signal of real time has no name
+    (line,) = stage.pass_time(20)
+    assert "killed by signal 40" in line and "the model restarts" in line
+    full(False)
+    stage.pass_time(31)
+    stage.core.status.set_state(0, READY)
+    (line,) = stage.pass_time(1)
+    assert "is back" in line and stage.core.supervisor.restarts == 1
+
+
+def test_a_model_process_that_cannot_be_started_at_first_is_told(stage: Stage, full: Callable[[bool], None]) -> None:
+    full(True)
+    with Core(ModelOptions(), Gains("all")) as core:
+        core.supervisor._context = stage.core.supervisor._context
+        with pytest.raises(StreamsepError, match="could not be loaded"):
+            core.start()
 
 
 def test_a_spare_that_lived_long_is_replaced_at_once(stage: Stage) -> None:
