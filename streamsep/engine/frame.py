@@ -34,6 +34,10 @@ class Mode:
     rendered: bool = True
 
 
+# Every way a frame can take, of which some sound is wanted: without the net, there are no tokens to draw.
+MODES = tuple(Mode(level, seeded) for level in Level for seeded in (False, True) if level < Level.DRY or not seeded)
+
+
 @dataclass(frozen=True)
 class FrameOutput:
     """Of B slots: ``masks`` [B, R, 2, 2, 120], R the rows of the settings (None of the codec render), ``codes``
@@ -113,15 +117,14 @@ class FrameGraphs:
         """How many slots a graph has that holds the first ``stop``."""
         return min(self._slots.count, 1 << (stop - 1).bit_length())
 
-    def __call__(self, mode: Mode, mixture: Tensor, active: Tensor, rendering: Tensor) -> FrameOutput:
-        """The frame of the first B slots, B a bucket. On a GPU the next call of this bucket and mode writes over it."""
-        return self._graph(len(mixture), mode)(mixture, active, rendering)
+    def buckets(self) -> list[int]:
+        return sorted({self.bucket(stop) for stop in range(1, self._slots.count + 1)})
 
-    def record(self, modes: tuple[Mode, ...]) -> None:
-        """Make the graphs of all buckets now, which are else made when first wanted."""
-        for mode in modes:
-            for stop in range(1, self._slots.count + 1):
-                self._graph(self.bucket(stop), mode)
+    def __call__(self, mode: Mode, mixture: Tensor, active: Tensor, rendering: Tensor) -> FrameOutput:
+        """The frame of the first B slots, B a bucket, of tensors on the device or in pinned memory. On a GPU the next
+        call of this bucket and mode writes over it.
+        """
+        return self._graph(len(mixture), mode)(mixture, active, rendering)
 
     def nudge(self) -> None:
         """The smallest frame, for nobody: a GPU that has nothing to do for long lowers its clocks."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from streamsep.errors import ParkedError
 
-VERSION = "1"
+VERSION = "2"
 _KEY = "streamsep_parked"
 
 
@@ -59,7 +59,7 @@ class Parked:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if set(raw) != {each.name for each in fields(Facts)} or raw["version"] != VERSION:
                 raise ParkedError(f"'{path}' was parked by another version of streamsep; begin a new stream.")
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ParkedError(f"'{path}' is no parked stream, or is damaged.") from error
         return Parked(Facts(**raw), tensors)
 

@@ -6,6 +6,7 @@ import torch
 
 from streamsep.choices import CODEC
 from streamsep.codec.stft import STFT
+from streamsep.config import ENVELOPES, STEMS, SUBFRAMES
 from streamsep.engine.settings import Settings
 from streamsep.lm.pages import Pages
 from streamsep.model.net import Net
@@ -26,7 +27,9 @@ class Parts:
         self.codec = CodecRenderer(net.codec).to(self.device)
 
     def init_state(self, slots: int, pages: Pages | None = None, device: torch.device | str | None = None) -> State:
-        """Children ``stft``, ``net`` and those of the render; on the net's device when None is given."""
+        """Children ``stft``, ``net`` and those of the render, of masks ``ahead`` too, which were predicted for the next
+        frame; on the net's device when None is given.
+        """
         device = self.device if device is None else device
         state = State(slots)
         state.nest("stft", self.stft.init_state(slots, device))
@@ -36,4 +39,7 @@ class Parts:
         else:
             state.nest("mask", self.mask.init_state(slots, device))
             state.nest("hop", self.hop.init_state(slots, device))
+            ahead = state.nest("ahead", State(slots))
+            even = 1 / len(STEMS)  # nothing is known of the first frame
+            ahead.add("masks", self.settings.rows, 2, SUBFRAMES, ENVELOPES, device=device, fresh=even)
         return state

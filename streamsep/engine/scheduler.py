@@ -8,7 +8,7 @@ is not parked; when a place is needed, the session that has been paused the long
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -19,12 +19,14 @@ import torch
 from streamsep.choices import FUSED, MASK, RENDERS
 from streamsep.config import FRAME
 from streamsep.engine.batch import Batch, Sound
-from streamsep.engine.deadlines import Deadlines, Limits
+from streamsep.engine.costs import Step
+from streamsep.engine.deadlines import Limits
 from streamsep.engine.levels import Level
 from streamsep.engine.memory import Footprint
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Parked
 from streamsep.engine.settings import Settings
+from streamsep.engine.turns import Turns
 from streamsep.errors import CapacityError, ParkedError
 from streamsep.lm.pages import Pages
 from streamsep.model.net import Net
@@ -82,6 +84,7 @@ class Scheduler:
     memory: bytes for places and pages of the mask render (places of the codec render come on top, once one is asked
         for); with fewer pages than slots need, pages are what admission looks at. As much as ``slots`` need when None.
     limits: when sessions are given less; never when None.
+    graphs: see ``Batch``.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Scheduler:
         limits: Limits | None = None,
         memory: int | None = None,
         poison: bool = False,
+        graphs: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         footprint = Footprint.of(net)
@@ -100,12 +104,11 @@ class Scheduler:
         with torch.inference_mode():
             pages = Pages(net.config.lm, count, next(net.parameters()).device, poison)
         self.pool = PagePool(pages)
-        self._net, self._slots, self._decode, self._exact = net, slots, decode, exact
-        self._deadlines = None if limits is None else Deadlines(limits)
+        self._net, self._slots, self._decode, self._exact, self._graphs = net, slots, decode, exact, graphs
+        self._turns = None if limits is None else Turns(limits, self._steps)
         self._clock = clock
         self._sessions: dict[str, _Session] = {}
         self._batches: dict[str, Batch] = {}  # by render, made when first asked for
-        self._waited: dict[str, int] = {}  # ticks that a session which is not live has been passed over
 
     def prepare(self, render: str) -> None:
         """Make the places of a render, which are else made when the first session asks for them, and touch them."""
@@ -129,9 +132,8 @@ class Scheduler:
         session = self._sessions.pop(name, None)
         if session is not None and session.slot is not None:
             self._batches[session.render].close(session.slot)
-        if self._deadlines is not None:
-            self._deadlines.forget(name)
-        self._waited.pop(name, None)
+        if self._turns is not None:
+            self._turns.forget(name)
 
     def pause(self, name: str) -> None:
         """The session stands still, and keeps its place until somebody else needs it."""
@@ -162,7 +164,9 @@ class Scheduler:
         return session.parked
 
     def restore(self, name: str, source: Source, parked: Parked) -> None:
-        """``join`` with a stream that was parked, here or by another engine with the same model; it goes on at once."""
+        """``join`` with a stream that was parked, here or by another engine with the same model; it goes on at once,
+        unless ``source`` asks to ``renew``, as it does when its song was over.
+        """
         if name in self._sessions:
             raise ValueError(f"there is a session {name}")
         render = parked.facts.render
@@ -176,8 +180,16 @@ class Scheduler:
         return any(session.paused is None and session.source.due() for session in self._sessions.values())
 
     def nudge(self) -> None:
-        """Called while nothing is due, this keeps a GPU's clocks up; elsewhere it does nothing."""
-        for batch in self._batches.values():
+        """Called while nothing is due, this keeps a GPU's clocks up and, session by session, its graphs as small as
+        those who are there need; elsewhere it does nothing.
+        """
+        for render, batch in self._batches.items():
+            if (moved := batch.compact()) is not None:
+                before, after = moved
+                for session in self._sessions.values():
+                    if (session.render, session.slot) == (render, before):
+                        session.slot = after
+                        break
             batch.nudge()
 
     def tick(self) -> Tick:
@@ -213,8 +225,9 @@ class Scheduler:
             return
         stems = batch.tick(blocks, level)
         now = self._clock()
-        if self._deadlines is not None:
-            self._deadlines.learn(level, len(blocks), now - began)
+        if self._turns is not None:
+            computed = [name for name, session in sessions.items() if session.slot in blocks]
+            self._turns.learn(dict.fromkeys(computed, level), now - began)
         for name, session in sessions.items():
             if session.slot in stems and name in self._sessions:
                 try:
@@ -225,22 +238,24 @@ class Scheduler:
     def _plan(self, now: float) -> dict[str, Level]:
         """Who takes part, and how much is computed for each."""
         due = {name: s.source for name, s in self._sessions.items() if s.paused is None and s.source.due()}
-        if self._deadlines is None:
+        if self._turns is None:
             return dict.fromkeys(due, Level.FULL)
         behind = {name: max(0.0, source.behind(now)) for name, source in due.items() if source.live}
-        levels = self._deadlines.plan(behind, now)
-        patient = sorted(due.keys() - behind.keys(), key=lambda name: -self._waited.get(name, 0))
-        spare = float("inf")
-        if any(session.source.live and session.paused is None for session in self._sessions.values()):
-            spare = self._deadlines.spare(behind, levels.values())
-        for name in patient:
-            spare -= self._deadlines.cost([Level.FULL])
-            if spare >= 0 or not levels:
-                levels[name] = Level.FULL
-                self._waited[name] = 0
-            else:
-                self._waited[name] = self._waited.get(name, 0) + 1
-        return levels
+        hurry = any(session.source.live and session.paused is None for session in self._sessions.values())
+        return self._turns.plan(behind, [name for name in due if name not in behind], hurry, now)
+
+    def _steps(self, levels: Mapping[str, Level]) -> Counter[Step]:
+        """What a tick of these sessions consists of."""
+        slots: dict[tuple[str, Level], list[int]] = defaultdict(list)
+        for name, level in levels.items():
+            session = self._sessions[name]
+            assert session.slot is not None
+            slots[session.render, level].append(session.slot)
+        steps: Counter[Step] = Counter()
+        for (render, level), group in slots.items():
+            for rows, count in self._batches[render].steps(group, level).items():
+                steps[Step(render, level, rows)] += count
+        return steps
 
     def _fail(self, name: str, error: Exception, tick: Tick) -> None:
         tick.failed[name] = error
@@ -250,7 +265,7 @@ class Scheduler:
     def _batch(self, render: str) -> Batch:
         if render not in self._batches:
             settings = Settings(render, (self._decode,))
-            self._batches[render] = Batch(self._net, self._slots, settings, self._exact, self.pool)
+            self._batches[render] = Batch(self._net, self._slots, settings, self._exact, self.pool, self._graphs)
         return self._batches[render]
 
     def _placed(self, render: str, take: Callable[[], int]) -> int:

@@ -10,10 +10,12 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from streamsep.config import ENVELOPES, LOOKAHEADS, PREDICTIVE_HOP
+from streamsep.config import LOOKAHEADS, PREDICTIVE_HOP
 from streamsep.engine.pages import PagePool
 from streamsep.engine.parked import Facts, Parked, complex_again, fingerprint
 from streamsep.engine.parts import Parts
@@ -22,19 +24,20 @@ from streamsep.lm.pages import NOBODY, PagedState
 from streamsep.render.predictive import HOPS
 from streamsep.streaming import State
 
+_ENDLESS = 2**62  # frames that no stream lives to see: a count beyond would overflow in a step that others share
+
 
 @dataclass
 class Held:
-    """What of a stream is no row of a state: blocks, on the host, that wait for their frame, masks for the next, frames
-    so far, and the codes [S, q] that its last tick emitted, if it did.
+    """What of a stream is no row of a state: blocks that wait for their frame, frames so far, and the codes [S, q] that
+    its last tick emitted, if it did.
     """
 
     lookahead: int
     seed: int | None = None
-    heard: list[Tensor] = field(default_factory=list)
-    masks: Tensor | None = None
+    heard: list[NDArray[np.float32]] = field(default_factory=list)
     frames: int = 0
-    codes: Tensor | None = None
+    codes: NDArray[np.int64] | None = None
 
 
 class Slots:
@@ -83,15 +86,23 @@ class Slots:
         self._pool.give_back(self._owner(slot))
         heapq.heappush(self._free, slot)
 
+    @torch.inference_mode()
+    def move(self, slot: int) -> int:
+        """Take the stream of ``slot`` to the lowest free one, on the device: it goes on with its bits."""
+        held, saved = self.taken[slot], self.state.save(slot)
+        self.close(slot)
+        lower = self.open(held.lookahead, held.seed)
+        self.state.load(lower, saved)
+        self.taken[lower] = held
+        return lower
+
     def save(self, slot: int) -> Parked:
         """A copy, on the host, of all that the stream in ``slot`` remembers; it may go on."""
         held = self.taken[slot]
         with torch.inference_mode():
             tensors = {f"state.{name}": tensor for name, tensor in self.state.save(slot).items()}
             if held.heard:
-                tensors["heard"] = torch.stack(held.heard)
-            if held.masks is not None:
-                tensors["masks"] = held.masks
+                tensors["heard"] = torch.from_numpy(np.stack(held.heard))
         # Outside of inference mode: what is kept may be handed to anybody.
         tensors = {name: torch.empty(x.shape, dtype=x.dtype).copy_(x) for name, x in tensors.items()}
         return Parked(self._facts(held.lookahead, held.seed, held.frames), tensors)
@@ -104,10 +115,12 @@ class Slots:
         facts = parked.facts
         if facts != self._facts(facts.lookahead, facts.seed, facts.frames):
             raise ParkedError("the stream was parked by another model or another render; resume it with those.")
-        if facts.lookahead not in LOOKAHEADS:
-            raise ParkedError(f"what was parked is damaged: there is no lookahead {facts.lookahead}.")
+        if type(facts.lookahead) is not int or facts.lookahead not in LOOKAHEADS:
+            raise ParkedError(f"what was parked is damaged: there is no lookahead {facts.lookahead!r}.")
         if not is_seed(facts.seed):
             raise ParkedError(f"what was parked is damaged: there is no seed {facts.seed!r}.")
+        if type(facts.frames) is not int or not 0 <= facts.frames < _ENDLESS:
+            raise ParkedError(f"what was parked is damaged: {facts.frames!r} is no number of frames.")
         slot = self.open(facts.lookahead, facts.seed)
         try:
             self._fill(slot, parked)
@@ -120,12 +133,11 @@ class Slots:
     def _fill(self, slot: int, parked: Parked) -> None:
         like = self.state.save(slot)
         self.state.load(slot, {name: _fit(parked.tensors[f"state.{name}"], x) for name, x in like.items()})
-        held, device = self.taken[slot], self._parts.device
+        held = self.taken[slot]
         held.frames = parked.facts.frames
         if (heard := parked.tensors.get("heard")) is not None:
-            held.heard = list(_shaped(heard, (min(len(heard), HOPS - 1), 2, PREDICTIVE_HOP)))
-        if (masks := parked.tensors.get("masks")) is not None:
-            held.masks = _shaped(masks, (HOPS, self._parts.settings.rows, 2, ENVELOPES)).to(device, copy=True)
+            blocks = min(heard.shape[:1].numel(), HOPS - 1)
+            held.heard = list(_fit(heard, torch.empty(blocks, 2, PREDICTIVE_HOP)).numpy())
 
     def _owner(self, slot: int) -> Hashable:
         return self, slot
@@ -154,12 +166,10 @@ def _table(state: State) -> Tensor:
 def _fit(saved: Tensor, like: Tensor) -> Tensor:
     """Raises ValueError for what cannot be the state of a stream."""
     saved = complex_again(saved, like)
-    if saved.dtype != like.dtype or (not saved.is_floating_point() and not saved.is_complex() and (saved < 0).any()):
-        raise ValueError(f"a count below zero, or {saved.dtype} for {like.dtype}")
-    return _shaped(saved, tuple(like.shape)).to(like.device)
-
-
-def _shaped(saved: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if tuple(saved.shape) != shape:
-        raise ValueError(f"{tuple(saved.shape)} is not {shape}")
-    return saved
+    if saved.dtype != like.dtype:
+        raise ValueError(f"{saved.dtype} is not {like.dtype}")
+    if saved.dtype == torch.int64 and not ((saved >= 0) & (saved < _ENDLESS)).all():
+        raise ValueError("a count that no stream has")
+    if saved.shape != like.shape:
+        raise ValueError(f"{tuple(saved.shape)} is not {tuple(like.shape)}")
+    return saved.to(like.device)

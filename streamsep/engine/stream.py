@@ -46,7 +46,7 @@ class Stream:
         self.rate, self.channels, self.lookahead = rate, channels, lookahead
         self.hurried = False
         self._settings = settings
-        self._batch = Batch(net, 1, settings, graphs=False)  # a graph takes longer to record than a song to separate
+        self._batch = Batch(net, 1, settings, graphs=False)  # recording one would hold up the first sound
         self._slot = self._batch.open(lookahead, seed)
         self._lane = Lane(settings, rate, channels, lookahead, align)
         self.latency = self._lane.latency

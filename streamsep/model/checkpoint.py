@@ -43,15 +43,26 @@ def save_model(folder: Path | str, net: Net, dtype: torch.dtype = torch.float16,
 
 
 def write_files(config: Path, text: str, weights: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a model's description and its tensors into one folder, made if need be. Raises OutputError."""
+    """Write a model's description and its tensors into one folder, made if need be. Raises OutputError.
+
+    Whatever comes between, a full disk or the end of the process, there is the model of before, or the new one, or one
+    that lacks its description; never one's weights under the description of the other.
+    """
     folder = weights.parent
+    parts = [path.with_name(f"{path.name}.part") for path in (config, weights)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        config.write_text(text + "\n")
-        part = folder / f"{weights.name}.part"
-        save_file(tensors, part)
-        part.chmod(0o644)  # safetensors leaves it to the owner alone
-        part.replace(weights)
+        try:
+            parts[0].write_text(text + "\n", "utf-8")
+            save_file(tensors, parts[1])
+            parts[1].chmod(0o644)  # safetensors leaves it to the owner alone
+            if not config.exists() or config.read_bytes() != parts[0].read_bytes():
+                config.unlink(missing_ok=True)
+            parts[1].replace(weights)
+            parts[0].replace(config)
+        finally:
+            for part in parts:
+                part.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"'{folder}' cannot be written: {error}.") from error
 
@@ -91,7 +102,7 @@ def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def packed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Floating point numbers as ``dtype``, unless too large for it: a quantizer counts how often it was used."""
-    if not tensor.is_floating_point() or tensor.abs().amax() > torch.finfo(dtype).max:
+    if not tensor.is_floating_point() or (tensor.abs() > torch.finfo(dtype).max).any():
         return tensor
     return tensor.to(dtype)
 

@@ -2,99 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
-import numpy as np
 import pytest
 
-from streamsep.engine.batch import Batch
-from streamsep.engine.deadlines import Deadlines, Limits
+from streamsep.engine.deadlines import Deadlines
 from streamsep.engine.levels import Level
-from streamsep.engine.scheduler import Scheduler
 from streamsep.engine.separator import Separator
-
-Sound = np.ndarray
-FRAME = 0.04
-LIMITS = Limits(calm=0.25, calmest=1.0)
-
-
-@dataclass
-class Clock:
-    """Seconds pass only where a test says so; ``costs``: of a stream in a step."""
-
-    now: float = 100.0
-    costs: dict[Level, float] = field(default_factory=dict)
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Player:
-    """Live: a frame every 40 ms from ``start`` on. Else as many as are asked for."""
-
-    clock: Clock
-    start: float
-    live: bool = True
-    lookahead: int = 0
-    renew: bool = False
-    frames: int = 0
-    worst: float = 0.0
-
-    def due(self) -> bool:
-        return not self.live or self.clock.now >= self.start + FRAME * self.frames
-
-    def behind(self, now: float) -> float:
-        return now - self.start - FRAME * self.frames
-
-    def next(self) -> Sound:
-        rng = np.random.default_rng(self.frames)
-        return (0.1 * rng.standard_normal((2, 1_920))).astype(np.float32)
-
-    def give(self, stems: Sound, now: float) -> None:
-        assert stems.shape == (4, 2, 1_920) and np.isfinite(stems).all()
-        self.worst = max(self.worst, self.behind(now))
-        self.frames += 1
-
-
-class Stage:
-    """A scheduler whose steps take simulated seconds."""
-
-    def __init__(self, net, monkeypatch: pytest.MonkeyPatch, slots: int = 8, limits: Limits | None = LIMITS) -> None:  # noqa: ANN001
-        self.clock = clock = Clock()
-        self.scheduler = Scheduler(net, slots, limits=limits, clock=clock)
-        self.players: dict[str, Player] = {}
-        real = Batch.tick
-
-        def tick(batch: Batch, blocks: dict[int, Sound], level: Level = Level.FULL) -> dict[int, Sound]:
-            clock.now += clock.costs[level] * len(blocks)
-            return real(batch, blocks, level)
-
-        monkeypatch.setattr(Batch, "tick", tick)
-
-    def join(self, count: int, live: bool = True) -> None:
-        for _ in range(count):
-            name = f"{'live' if live else 'file'} {len(self.players)}"
-            # At phases of their own.
-            self.players[name] = Player(self.clock, self.clock.now + 0.007 * len(self.players), live)
-            self.scheduler.join(name, self.players[name])
-
-    def run(self, seconds: float) -> dict[str, Counter[Level]]:
-        """Levels given, by session."""
-        until, given = self.clock.now + seconds, {name: Counter[Level]() for name in self.players}
-        for player in self.players.values():
-            player.worst = 0.0
-        while self.clock.now < until:
-            if not self.scheduler.due():
-                self.clock.now += 0.001
-                continue
-            for name, level in self.scheduler.tick().levels.items():
-                given[name][level] += 1
-        return given
-
-    def costs(self, full: float, light: float, dry: float = 0.0002) -> None:
-        self.clock.costs = {Level.FULL: full, Level.LIGHT: light, Level.DRY: dry}
+from tests.engine.stage import FRAME, LIMITS, Player, Sound, Stage
 
 
 @pytest.fixture
@@ -192,12 +107,29 @@ def test_files_take_what_live_sound_leaves(stage: Stage) -> None:
     assert min(files) > 20 and max(files) - min(files) <= 2  # and share it evenly
 
 
+def each(levels: Mapping[str, Level]) -> float:
+    """Seconds of a tick where every stream takes its own."""
+    return sum(0.02 if level == Level.FULL else 0.001 for level in levels.values())
+
+
 def test_the_furthest_behind_gives_way_first() -> None:
-    deadlines = Deadlines(LIMITS)
-    deadlines.learn(Level.FULL, 1, 0.02)
-    deadlines.learn(Level.LIGHT, 1, 0.001)
-    levels = deadlines.plan({"a": 0.12, "b": 0.15, "c": 0.01}, 0.0)
+    levels = Deadlines(LIMITS).plan({"a": 0.12, "b": 0.15, "c": 0.01}, 0.0, each)
     assert levels == {"a": Level.FULL, "b": Level.LIGHT, "c": Level.FULL}
+
+
+def test_each_fall_doubles_the_wait_for_the_way_back() -> None:
+    deadlines, now, waits = Deadlines(LIMITS), 0.0, []
+    for _ in range(4):
+        assert deadlines.plan({"a": 0.3}, now, each) == {"a": Level.LIGHT}
+        fell = now
+        while deadlines.plan({"a": 0.0}, now, each) != {"a": Level.FULL}:
+            now += 0.01
+        waits.append(now - fell)
+    assert waits == pytest.approx([LIMITS.calm, 2 * LIMITS.calm, LIMITS.calmest, LIMITS.calmest], abs=0.02)
+    deadlines.plan({"a": 0.0}, now + LIMITS.calmest, each)  # long on time: all is forgotten
+    now += LIMITS.calmest
+    deadlines.plan({"a": 0.3}, now, each)
+    assert deadlines.plan({"a": 0.0}, now + LIMITS.calm + 0.01, each) == {"a": Level.FULL}
 
 
 def test_a_session_that_fails_fails_alone(stage: Stage) -> None:
@@ -215,3 +147,42 @@ def test_a_session_that_fails_fails_alone(stage: Stage) -> None:
     stage.players.pop(bad)
     assert all(counts for counts in stage.run(0.2).values())
     stage.scheduler.join(bad, Player(stage.clock, 0.0))
+
+
+def test_where_a_step_costs_the_same_for_few_a_stall_makes_nobody_give_way(
+    separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(separator.net, monkeypatch, graphs=True)
+    stage.costs(0.022, 0.015, 0.003)
+    stage.join(8)
+    stage.run(0.5)
+    stage.clock.now += 0.15
+    given = stage.run(1)
+    assert all(set(counts) == {Level.FULL} for counts in given.values())
+    stage.run(0.1)
+    assert max(player.worst for player in stage.players.values()) < LIMITS.patience
+
+
+def test_where_a_step_costs_the_same_for_few_all_give_way_and_come_back(
+    separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(separator.net, monkeypatch, graphs=True)
+    stage.costs(0.05, 0.015, 0.003)
+    stage.join(8)
+    given = stage.run(2)
+    assert all(counts[Level.LIGHT] and not counts[Level.DRY] for counts in given.values())
+    assert max(player.worst for player in stage.players.values()) < LIMITS.light + 2 * FRAME
+    stage.costs(0.022, 0.015, 0.003)
+    stage.run(LIMITS.calmest + 0.6)
+    assert all(set(counts) == {Level.FULL} for counts in stage.run(0.4).values())
+
+
+def test_files_beside_live_sound_take_the_rest_of_a_graph(
+    separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(separator.net, monkeypatch, graphs=True)
+    stage.costs(0.022, 0.015)
+    stage.join(1)
+    stage.join(7, live=False)
+    given = stage.run(1)
+    assert all(counts[Level.FULL] > 20 for counts in given.values())  # all at once, as if they were one

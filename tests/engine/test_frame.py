@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -107,6 +108,30 @@ class Watch(TorchDispatchMode):
         return out
 
 
+class Numbers(TorchFunctionMode):
+    """Collects what turns numbers of the host into a tensor. On `meta` nothing is copied, so `Watch` cannot see it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        index = args[1] if func in (torch.Tensor.__getitem__, torch.Tensor.__setitem__) else ()
+        listed = any(isinstance(x, (list, np.ndarray)) for x in (index if isinstance(index, tuple) else (index,)))
+        if listed or func in (torch.tensor, torch.as_tensor, torch.from_numpy):
+            self.found.append(f"{func.__name__} of {args}")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("index", [[0, 1], (slice(None), [0, 1]), (..., np.array([1]))])
+def test_an_index_that_is_a_list_is_seen(index: Any) -> None:
+    with Numbers() as numbers:
+        torch.zeros(2, 2)[index]
+        torch.zeros(2, 2)[index] = 1.0
+        torch.zeros(2, 2)[0, torch.tensor(1)]
+    assert len(numbers.found) == 3  # and torch.tensor
+
+
 @pytest.mark.parametrize("render", ["mask", "codec"])
 @pytest.mark.parametrize("seeded", [False, True])
 @pytest.mark.parametrize("level", Level)
@@ -119,7 +144,7 @@ def test_a_frame_asks_the_host_for_nothing(render: str, seeded: bool, level: Lev
     mask = torch.zeros(4, dtype=torch.bool, device="meta")
     with torch.inference_mode():
         step(0, 4, Mode(level, seeded), mixture, mask, mask)  # makes the constants
-        with Watch() as watch:
+        with Watch() as watch, Numbers() as numbers:
             out = step(0, 4, Mode(level, seeded), mixture, mask, mask)
-    assert watch.found == []
+    assert watch.found == [] and numbers.found == []
     assert out.sound is not None and out.sound.shape == (4, 4, 2, FRAME)

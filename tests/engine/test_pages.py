@@ -147,7 +147,7 @@ def test_what_cannot_be_resumed_is_said(separator: Separator, tmp_path: Path) ->
     missing.popitem()
     narrow = parked.tensors | {name: x[..., :1] for name, x in parked.tensors.items() if name.endswith("keys")}
     past = {name: x - 1 for name, x in parked.tensors.items() if name.endswith("temporal.position")}
-    hops = {"heard": torch.zeros(9, 2, 480), "masks": torch.zeros(4, 4, 2, 1)}
+    hops = {"heard": torch.zeros(9, 2, 480), "state.ahead.masks": torch.zeros(4, 2, 2, 1)}
     for tensors in (missing, narrow, parked.tensors | past, *(parked.tensors | {name: hops[name]} for name in hops)):
         with pytest.raises(ParkedError, match="damaged"):
             batch.load(Parked(parked.facts, tensors))

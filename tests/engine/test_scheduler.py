@@ -11,7 +11,7 @@ from streamsep.engine.memory import Footprint
 from streamsep.engine.parked import Parked
 from streamsep.engine.scheduler import Scheduler
 from streamsep.errors import CapacityError, ParkedError
-from tests.engine.world import Player, net
+from tests.engine.world import FRAMES, Player, net
 
 
 def play(scheduler: Scheduler, player: Player, frames: int) -> None:
@@ -82,6 +82,17 @@ def test_a_session_goes_on_in_another_engine(tmp_path: Path) -> None:
     odd = Parked(replace(parked.facts, render="magic"), parked.tensors)
     with pytest.raises(ParkedError, match="no render 'magic'"):
         here.restore("c", player, odd)
+
+
+def test_a_song_that_was_over_when_parked_begins_anew() -> None:
+    here, there = (Scheduler(net(), 1, exact=True, poison=True) for _ in range(2))
+    player = Player(1, "mask", 1)
+    here.join("a", player)
+    play(here, player, FRAMES)
+    assert player.renew
+    there.restore("b", player, here.park("a"))
+    play(there, player, 4)
+    assert not player.renew
 
 
 def test_a_memory_budget_says_how_many_come_in() -> None:

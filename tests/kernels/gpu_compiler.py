@@ -2,10 +2,10 @@
 
     python -m tests.kernels.gpu_compiler bfloat16 90
 
-The interpreter takes much that the compiler refuses. A line ``op kernel shared stack`` a launch: bytes of shared memory
-of a program, and of the stack of each thread, where lies what its registers do not hold. Exit code 1 and a traceback at
-the first kernel that does not compile. Must be a process of its own: Triton is told before it is imported whether it
-interprets.
+The interpreter takes much that the compiler refuses. A line ``op kernel shared stack`` for each piece of code: bytes of
+shared memory of a program, and of the stack of each thread, where lies what its registers do not hold. Exit code 1 and
+a traceback at the first kernel that does not compile. Must be a process of its own: Triton is told before it is
+imported whether it interprets.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 os.environ["TRITON_INTERPRET"] = "0"
@@ -25,7 +26,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.runtime.jit import JITFunction
 
-from kernels.inputs import contract, make_inputs
+from kernels.inputs import Inputs, contract, make_inputs
+from kernels.reference.depth_decode import Choice
 from kernels.registry import IMPLEMENTATIONS
 from kernels.triton import launch
 
@@ -60,19 +62,42 @@ def stack_of(binary: bytes) -> int:
     return max(int(size) for size in re.findall(r"STACK:(\d+)", text))
 
 
+def calls(op: str, dtype: torch.dtype) -> Iterator[tuple[Inputs, dict[str, Any]]]:
+    """Arguments of the op: its first case and its last, and what else has other kernels, or other sizes of them."""
+    cases = contract(op).cases()
+    sizes = [cases[0].sizes, cases[-1].sizes]
+    if op == "paged_attention":
+        sizes.append(sizes[0] | {"rows": 40})
+    for each in sizes:
+        inputs = make_inputs(op, each, dtype, "cpu")
+        yield inputs, {}
+        if op == "paged_attention":
+            yield inputs, {"splits": 4}
+        if op == "depth_decode":
+            frames, places = inputs[5].shape[:2]
+            count = torch.zeros(frames, dtype=torch.int64)
+            for choice in (Choice(temperature=1.0), Choice(temperature=1.0, top_k=20)):
+                yield (*inputs[:6], choice), {"seed": count, "frame": count}
+            yield inputs, {"forced": torch.zeros(frames, places, dtype=torch.int64)}
+
+
 def compile_op(op: str, module: str, dtype: torch.dtype) -> None:
-    """The launches of the op's first case."""
+    """The launches of all ``calls``."""
 
     def launched(function: Any, grid: Any) -> Any:
         def compiled(*arguments: Any, **options: Any) -> None:
             kernel = function.run(*arguments, grid=grid, warmup=True, **options)
-            print(op, function.__name__, kernel.metadata.shared, stack_of(kernel.asm["cubin"]), flush=True)
+            if kernel.asm["cubin"] not in seen:
+                print(op, function.__name__, kernel.metadata.shared, stack_of(kernel.asm["cubin"]), flush=True)
+            seen.add(kernel.asm["cubin"])
 
         return compiled
 
+    seen: set[bytes] = set()
     JITFunction.__getitem__ = launched
-    sizes = contract(op).cases()[0].sizes
-    getattr(importlib.import_module(module), op)(*make_inputs(op, sizes, dtype, "cpu"))
+    call = getattr(importlib.import_module(module), op)
+    for inputs, options in calls(op, dtype):
+        call(*inputs, **options)
 
 
 def main(dtype: str, capability: str) -> None:

@@ -27,4 +27,6 @@ def test_every_kernel_compiles_and_fits(dtype: str) -> None:
     assert run.returncode == 0, run.stderr[-2_000:]
     lines = [line.split() for line in run.stdout.splitlines()]
     assert {op for op, _, _, _ in lines} == {known.op for known in IMPLEMENTATIONS if known.backend == "triton"}
+    kernels = [kernel for _, kernel, _, _ in lines]
+    assert "_join" in kernels and kernels.count("_choose") >= 4  # keys in parts; codes likeliest, drawn and forced
     assert all(int(shared) <= SHARED and int(stack) <= STACK for _, _, shared, stack in lines), run.stdout
