@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -135,7 +136,11 @@ async def _listen(session: Session, rate: int, started: float, report: Report) -
 async def run(
     url: str, sessions: int, seconds: float, rate: int, song: Path | None, options: dict[str, Any], insist: bool = False
 ) -> list[Report]:
-    """All sessions side by side. Raises ClientError for a song that cannot be read."""
+    """All sessions side by side. Raises ClientError for a song that cannot be read, and for no length or number."""
+    if sessions < 1:
+        raise ClientError(f"--sessions {sessions} is nobody; give 1 or more.")
+    if not 0 < seconds < math.inf:
+        raise ClientError(f"--seconds {seconds:g} is no length; give more than 0.")
     sounds = [noise(seconds, rate, 2, seed) for seed in range(sessions)]
     if song is not None:
         whole, rate = _read(song)
@@ -151,6 +156,8 @@ def _read(song: Path) -> tuple[NDArray[np.float32], int]:
         sound, rate = soundfile.read(song, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
         raise ClientError(f"'{song}' cannot be read: {error}") from error
+    if not len(sound):
+        raise ClientError(f"'{song}' holds no sound; give a longer one, or leave --song out.")
     return sound.astype(np.float32, copy=False), rate
 
 

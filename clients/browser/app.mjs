@@ -115,14 +115,20 @@ function record() {
   if (recording) {
     const { pieces, rate } = recording;
     recording = null;
-    $("downloads").replaceChildren(...STEMS.map((name) => link(name, wav(pieces[name], rate, 2))));
+    offer(...STEMS.map((name) => link(name, wav(pieces[name], rate, 2))));
   } else if (run) {
-    $("downloads").replaceChildren();
+    offer();
     const pieces = Object.fromEntries(STEMS.map((name) => [name, []]));
     recording = { pieces, count: 0, end: 0, rate: run.context.sampleRate };
   }
   $("record").setAttribute("aria-pressed", String(Boolean(recording)));
   $("record").textContent = recording ? "Stop recording" : "Record";
+}
+
+/** Links to what was recorded last; what was offered before them is forgotten, or the page would keep every recording. */
+function offer(...links) {
+  for (const { href } of $("downloads").children) URL.revokeObjectURL(href);
+  $("downloads").replaceChildren(...links);
 }
 
 function link(name, blob) {

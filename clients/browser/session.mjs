@@ -6,6 +6,7 @@ const VERSION = 1;
 const KEEP = 2; // seconds of sound that can be said again
 const ACK = 0.5; // seconds of stems between two acks
 const MISSES = 5; // attempts to find the session, where several servers stand behind the address
+const HELD = 5; // seconds after which a connection was of some use, whatever came of it
 const FATAL = ["auth", "version", "hello", "bad_message", "bad_audio"]; // trying again mends none of these
 
 /** What happens comes as events: ready, stems {position, count, data}, notice {text}, end {text}. */
@@ -80,7 +81,6 @@ export class Session extends EventTarget {
   }
 
   begin(ready) {
-    this.attempts = 0;
     if (!ready.resumed) {
       // A new session goes on with the oldest sound that is still here.
       this.base = this.kept.length ? this.kept[0].position : this.position;
@@ -88,6 +88,7 @@ export class Session extends EventTarget {
     }
     this.ready = ready;
     this.open = true;
+    this.opened = performance.now();
     const next = this.base + ready.position;
     for (const piece of this.kept) if (piece.position + piece.count > next) this.speak(piece);
     const missed = this.missed;
@@ -100,6 +101,7 @@ export class Session extends EventTarget {
     const start = position + this.base;
     const known = Math.max(0, this.received - start); // was here before the connection was lost
     if (known >= count) return;
+    this.attempts = 0; // not before: a server may also lose everybody whom it has welcomed
     this.received = start + count;
     const rest = Object.entries(data).map(([name, part]) => [name, part.subarray((part.length / count) * known)]);
     this.tell("stems", { position: start + known, count: count - known, data: Object.fromEntries(rest) });
@@ -114,12 +116,14 @@ export class Session extends EventTarget {
     if (!fatal) return;
     this.said = sentence;
     if (FATAL.includes(code)) return this.end(sentence);
+    if (code === "resume" && this.open) return this.end(sentence); // somebody else goes on with the session
     const elsewhere = code === "resume" && wait !== undefined && this.attempts < MISSES;
     if ((code === "resume" && !elsewhere) || code === "gap") this.ready = null; // a new session
     this.wait = wait;
   }
 
   lost() {
+    if (this.open && performance.now() - this.opened > 1000 * HELD) this.attempts = 0;
     this.open = false;
     if (this.closed) return;
     const said = this.said;

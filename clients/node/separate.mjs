@@ -13,6 +13,7 @@ export function separate(url, stem, input, output) {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url);
     const send = (message) => socket.send(encode(message));
+    const open = () => socket.readyState === WebSocket.OPEN;
     let acked = 0;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => send(hello(stem));
@@ -28,21 +29,19 @@ export function separate(url, stem, input, output) {
       }
       else if (message.kind === "error" && message.fatal) reject(new Error(message.sentence));
       else if (message.kind === "error") console.error(message.sentence);
-      else if (message.kind === "flush") {
-        send({ kind: "bye" });
-        resolve();
-      } // kinds that are unknown are ignored
+      else if (message.kind === "flush") resolve(send({ kind: "bye" })); // kinds that are unknown are ignored
     };
 
     async function play() {
       let seq = 0, position = 0, rest = new Uint8Array(0);
       for await (const chunk of input) {
+        if (!open()) return;
         const bytes = Buffer.concat([rest, chunk]);
         const whole = bytes.length - (bytes.length % FRAME); // never a part of a sample
         rest = bytes.subarray(whole);
         if (whole) send(audio(seq++, position, new Uint8Array(bytes.subarray(0, whole))));
         position += whole / FRAME;
-        while (socket.bufferedAmount > 1 << 20) await new Promise((later) => setTimeout(later, 10));
+        while (open() && socket.bufferedAmount > 1 << 20) await new Promise((later) => setTimeout(later, 10));
       }
       send({ kind: "flush" });
     }
@@ -55,6 +54,6 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
     await separate(url, stem, process.stdin, (bytes) => process.stdout.write(bytes));
   } catch (error) {
     console.error(error.message);
-    process.exitCode = 2;
+    process.exit(2); // whatever stdin still has
   }
 }

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.python.begin import connect
+from clients.python.errors import ClientError
 from clients.python.inbox import Block
-from clients.python.session import Session, connect
+from clients.python.session import Session
 
 
 class Client:
@@ -63,10 +65,14 @@ class Client:
     def __iter__(self) -> Iterator[Block]:
         while True:
             try:
-                yield self._wait(self._blocks.__anext__())
+                block = self._wait(self._blocks.__anext__())
             except StopAsyncIteration:
                 self._blocks = self.session.__aiter__()  # for the next song
                 return
+            except ClientError:
+                self._blocks = self.session.__aiter__()  # which says it again: the song did not end
+                raise
+            yield block
 
     def close(self) -> None:
         """Say goodbye and end the thread."""

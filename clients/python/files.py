@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from clients.python.begin import connect
 from clients.python.errors import ClientError
-from clients.python.session import Session, connect
+from clients.python.session import Session
 
 BLOCK = 0.25  # seconds
 

@@ -8,6 +8,7 @@ push ─► unsent ─► take ─► sent ─► answered: gone
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from streamsep.protocol import Flush, Mark, Set
@@ -28,6 +29,10 @@ class Sound:
     def after(self, position: int) -> Sound:
         skip = min(self.count, max(0, position - self.position))
         return Sound(self.position + skip, self.count - skip, self.data[len(self.data) // self.count * skip :])
+
+    def before(self, position: int) -> Sound:
+        rest = self.after(position)
+        return Sound(self.position, self.count - rest.count, self.data[: len(self.data) - len(rest.data)])
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,10 @@ class Journal:
     def request(self, message: Flush | Mark | Set) -> None:
         self._unsent.append(Request(self.position, message))
 
-    def first(self, message: Set) -> None:
+    def first(self, messages: Sequence[Set]) -> None:
         """Said before everything that is not sent yet."""
-        self._unsent.appendleft(Request(self.start, message))
+        start = self.start
+        self._unsent.extendleft(Request(start, message) for message in reversed(messages))
 
     def take(self) -> Entry:
         """The next to be sent."""
@@ -82,19 +88,25 @@ class Journal:
         return entry
 
     def rewind(self, position: int) -> None:
-        """The server has the sound before ``position`` and perhaps what was asked there: all later is said again."""
-        again = [entry for entry in self._sent if entry.end > position or isinstance(entry, Request)]
-        self._sent.clear()
-        again = [entry.after(position) if isinstance(entry, Sound) else entry for entry in again]
-        self._unsent.extendleft(reversed([entry for entry in again if entry.position >= position]))
+        """The server has the sound before ``position`` and perhaps what was asked there: all later is said again.
+
+        What it has is not answered by that: it stays with what was sent.
+        """
+        again: list[Entry] = []
+        while self._sent and self._sent[-1].end >= position:
+            entry = self._sent.pop()
+            if isinstance(entry, Sound) and entry.position < position:
+                self._sent.append(entry.before(position))
+                entry = entry.after(position)
+                if entry.count:
+                    again.append(entry)
+                break
+            again.append(entry)
+        self._unsent.extendleft(again)
 
     def answered(self, position: int) -> None:
         """The stems before ``position`` are here: the sound need not be said again, nor changes before it."""
-        while self._sent:
-            first = self._sent[0]
-            waits = isinstance(first, Request) and not isinstance(first.message, Set)
-            if first.end > position or waits:
-                return
+        while self._sent and _over(self._sent[0], position):
             self._sent.popleft()
 
     def done(self, message: Flush | Mark) -> bool:
@@ -113,6 +125,13 @@ class Journal:
         self.answered(position)
         _cut(self._sent, position)
         return _cut(self._unsent, position)
+
+
+def _over(entry: Entry, position: int) -> bool:
+    if isinstance(entry, Sound):
+        return entry.end <= position
+    # Who has answered sound that follows a change has the change; a question waits for its own answer.
+    return isinstance(entry.message, Set) and entry.position < position
 
 
 def _cut(entries: deque[Entry], position: int) -> int:

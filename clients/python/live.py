@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.python.begin import connect
 from clients.python.errors import ClientError
 from clients.python.faders import HELP, Faders
-from clients.python.session import Session, connect
+from clients.python.session import Session
 from clients.python.speaker import Speaker
 
 BLOCK = 0.02  # seconds

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 
+from clients.python.desk import Desk
 from clients.python.errors import ClientError, ServerError
 from clients.python.inbox import Block, Inbox
-from clients.python.journal import Journal, Sound
-from clients.python.retry import find, passing, patiently
+from clients.python.journal import Journal
+from clients.python.retry import Patience, find, passing, reason
+from clients.python.speech import speak
 from clients.python.wire import Wire
 from streamsep.protocol import (
-    VERSION,
     Ack,
     Error,
     Flush,
     Hello,
     Mark,
     Message,
-    Ping,
     ProtocolError,
     Ready,
     Set,
@@ -41,45 +41,9 @@ from streamsep.protocol import (
 Samples = NDArray[np.float32]
 Notice = Callable[[str], None]
 
-ALIVE = 15.0  # seconds of silence after which the server is told that somebody is here
 ACK = 0.5  # seconds of stems between two acks
 FRESH = 0.2  # seconds of live sound with which a new session begins when the old one is gone
 MOST = 1 << 16  # samples in one audio message
-_FADERS = ("gains", "mute", "solo")
-
-
-async def connect(
-    url: str,
-    rate: int,
-    channels: int,
-    *,
-    stems: Sequence[str] = ("vocals", "drums", "bass", "other"),
-    format: str = "f32le",
-    lookahead: int = 0,
-    render: str = "mask",
-    live: bool = True,
-    token: str | None = None,
-    name: str = "python",
-    patience: float = 60.0,
-    notice: Notice = lambda text: None,
-) -> Session:
-    """Begin a session.
-
-    Args:
-        format: ``f32le`` is exact, ``s16le`` half as much, ``opus`` (at 48 kHz) a tenth of it and not exact.
-        live: sound that cannot wait; else nothing is ever dropped, and ``send`` waits for the server.
-        patience: seconds for which a lost connection is tried again.
-        notice: told in a sentence what happens to the connection.
-
-    Raises ServerError when the server says no, ClientError when there is none.
-    """
-    try:
-        hello = Hello(VERSION, rate, channels, format, tuple(stems), lookahead, render, live, token, client=name)
-    except ProtocolError as error:
-        raise ClientError(str(error)) from None
-    session = Session(url, hello, patience, notice)
-    await session.start()
-    return session
 
 
 class Session:
@@ -95,10 +59,10 @@ class Session:
         self.url, self.hello = url, hello
         self.lost = self.reconnects = self.restarts = 0
         self.position = 0  # of the next stems
-        self._patience, self._notice = patience, notice
+        self._patience, self._notice = Patience(patience), notice
         self._journal = Journal()
         self._base = 0  # position that the server's session calls 0
-        self._desk: dict[str, Any] = {}
+        self._desk = Desk()
         self._inbox = Inbox()
         self._changed = asyncio.Event()
         self._wire: Wire | None = None
@@ -117,15 +81,28 @@ class Session:
         await self.close()
 
     async def send(self, block: Samples) -> None:
-        """``block`` [channels, n] float32. Waits while the server has much to do, unless the session is live."""
+        """``block`` [channels, n] float32. Waits while the server has much to do, unless the session is live.
+
+        Raises ClientError for a block of another shape, and when the session is over.
+        """
+        channels = self.hello.channels
+        if block.ndim != 2 or block.shape[0] != channels:
+            shape = list(block.shape)
+            raise ClientError(f"a block must be [{channels}, samples], not {shape}; soundfile's are turned by .T.")
         for start in range(0, block.shape[1], MOST):
             await self._send(block[:, start : start + MOST])
 
     async def set(self, position: int | None = None, **changes: Any) -> None:
-        """``gains``, ``mute``, ``solo``, ``stems`` or ``lookahead`` from ``position`` on, or as soon as possible."""
+        """``gains``, ``mute``, ``solo``, ``stems`` or ``lookahead`` from ``position`` on, or as soon as possible.
+
+        Raises ClientError for what cannot be set, and when the session is over.
+        """
         self._inbox.check()
-        message = Set(position, **changes)
-        self._desk.update({name: value for name, value in changes.items() if value is not None})
+        try:
+            message = Set(position, **changes)
+        except ProtocolError as error:
+            raise ClientError(str(error)) from None
+        self._desk.ask(message, self._journal.position)
         self._journal.request(message)
         self._change()
 
@@ -198,8 +175,7 @@ class Session:
         """Speak and listen, and connect again, until the session is closed or cannot go on."""
         try:
             while True:
-                await self._talk()
-                await self._again()
+                await self._again(await self._talk())
         except Exception as error:
             fatal = error if isinstance(error, ClientError) else ClientError(f"{type(error).__name__}: {error}")
             self._end(fatal)
@@ -209,11 +185,11 @@ class Session:
         self._inbox.end(error)
         self._change()
 
-    async def _talk(self) -> None:
-        """Until the connection is lost. Raises ServerError for an error that trying again does not mend."""
+    async def _talk(self) -> ClientError:
+        """Until the connection is lost; returns why. Raises ServerError for what trying again does not mend."""
         assert self._wire is not None
         listener = asyncio.create_task(self._listen(self._wire))
-        speaker = asyncio.create_task(self._speak(self._wire))
+        speaker = asyncio.create_task(speak(self._wire, self._journal, self._base, self._wait))
         try:
             await asyncio.wait((listener, speaker), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -222,16 +198,15 @@ class Session:
                 task.cancel()
             results = await asyncio.gather(listener, speaker, return_exceptions=True)
             wire.abort()
-        for result in results:
-            if passing(result):
-                self._notice(f"the server says: {result}")
-            elif isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
-                raise result
+        why = reason(self.url, results)
+        if passing(why):
+            self._notice(f"the server says: {why}")
+        return why
 
-    async def _again(self) -> None:
+    async def _again(self, why: ClientError) -> None:
         """A new connection: the same session if it is still there, else a new one that goes on where it stopped."""
         self._notice("the connection was lost; trying again.")
-        await patiently(lambda: self._open(first=False), self._patience)
+        await self._patience.again(lambda: self._open(first=False), why, self.position)
         self.reconnects += 1
 
     async def _open(self, first: bool) -> None:
@@ -244,50 +219,33 @@ class Session:
             if first or error.code != "resume":
                 raise
             # The server does not know the session any more: a new one, from the oldest sound that is still here.
-            self._wire, ready = await Wire.open(self.url, self._fresh_hello())
+            self._forget()
+            hello = self._desk.hello(self.hello)
+            self._wire, ready = await Wire.open(self.url, hello)
             self._begin_anew()
         self.ready = ready
         if first:
             return
         self._journal.rewind(self._base + ready.position)
-        if not ready.resumed and (desk := {name: self._desk[name] for name in _FADERS if name in self._desk}):
-            self._journal.first(Set(**desk))
+        if not ready.resumed:
+            self._journal.first(self._desk.again(hello))
         if self._inbox.awaits("stats"):
             await self._tell(Stats())
         self._notice("connected again.")
 
-    def _fresh_hello(self) -> Hello:
-        known = {name: self._desk[name] for name in ("stems", "lookahead") if name in self._desk}
-        return replace(self.hello, **known)
+    def _forget(self) -> None:
+        """What a new session does not begin with: it is too old."""
+        if self.hello.live:
+            self._journal.drop_before(self._journal.position - round(FRESH * self.hello.rate))
+        self._desk.passed(self._journal.start)
 
     def _begin_anew(self) -> None:
-        if self.hello.live:  # what is older would come too late
-            self._journal.drop_before(self._journal.position - round(FRESH * self.hello.rate))
+        self._forget()
         self._base = self._journal.start
         self.restarts += 1
         lost = max(0, self._base - self.position)
         said = f"{lost} samples ({lost / self.hello.rate:.1f} s) are lost" if lost else "no samples are lost"
         self._notice(f"the model begins anew at sample {self._base}; {said}.")
-
-    async def _speak(self, wire: Wire) -> None:
-        while True:
-            while self._journal:
-                entry = self._journal.take()
-                if isinstance(entry, Sound):
-                    await wire.sound(entry.position - self._base, entry.data)
-                    continue
-                at = entry.message.position
-                if isinstance(entry.message, Set):
-                    message = replace(entry.message, position=None if at is None else max(0, at - self._base))
-                else:
-                    await wire.drain()
-                    message = replace(entry.message, position=None)
-                await wire.tell(message)
-            try:
-                async with asyncio.timeout(ALIVE):
-                    await self._wait()
-            except TimeoutError:
-                await wire.tell(Ping(0))
 
     async def _listen(self, wire: Wire) -> None:
         while True:
@@ -315,6 +273,7 @@ class Session:
         block = {name: part[:, early:] for name, part in sound.items()}
         self._inbox.put(Block(position + early, count - early, block, missing))
         self._journal.answered(self.position)
+        self._desk.passed(self.position)
         self._change()
         if self.position - self._acked > ACK * self.hello.rate:
             self._acked = self.position
@@ -330,5 +289,7 @@ class Session:
             self._inbox.put(None)
 
     async def _tell(self, message: Message) -> None:
+        """What a connection that ends does not take is asked again on the next one, or of no interest there."""
         if self._wire is not None:
-            await self._wire.tell(message)
+            with contextlib.suppress(ConnectionClosed):
+                await self._wire.tell(message)

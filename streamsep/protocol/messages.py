@@ -25,6 +25,7 @@ OUTPUTS: tuple[str, ...] = (*STEMS, MIX)
 MIN_RATE, MAX_RATE = 8_000, 192_000
 MAX_AUDIO = 1 << 20  # bytes of sound in one audio message, and of one stem in a stems message
 MAX_GAIN = 8.0
+MAX_TOKEN, MAX_NAME = 512, 80  # characters
 
 _POSITION = Whole(0, 1 << 53)  # what a double counts exactly: browsers have nothing else
 _ID = Whole(0, (1 << 32) - 1)
@@ -68,10 +69,10 @@ class Hello(Message):
     lookahead: Annotated[int, Whole(min(LOOKAHEADS), max(LOOKAHEADS))] = 0
     render: Annotated[str, Choice(*RENDERS)] = "mask"
     live: Annotated[bool, Flag()] = True
-    token: Annotated[str | None, Text(512)] = None
+    token: Annotated[str | None, Text(MAX_TOKEN)] = None
     resume: Annotated[str | None, Text(128)] = None
     received: MaybePosition = None
-    client: Annotated[str | None, Text(80)] = None
+    client: Annotated[str | None, Text(MAX_NAME)] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,7 +96,7 @@ class Ready(Message):
     frame: Position
     latency: Position
     window: Position
-    model: Annotated[str, Text(80)]
+    model: Annotated[str, Text(MAX_NAME)]
     resumed: Annotated[bool, Flag()] = False
     lost: Position = 0
 

@@ -34,6 +34,7 @@ from streamsep.protocol import (
     decode,
     encode,
 )
+from streamsep.protocol.messages import MAX_NAME
 from streamsep.serve.coder import Coder
 from streamsep.serve.hub import RETRY, Hub, Refused
 from streamsep.serve.inbox import Inbox, Overflow
@@ -143,7 +144,7 @@ class Connection:
             frame=-(-FRAME * session.rate // SAMPLE_RATE),
             latency=session.latency,
             window=session.window,
-            model=started.model if started else "",
+            model=started.model[:MAX_NAME] if started else "",
             resumed=hello.resume is not None,
             lost=lost,
         )
@@ -177,6 +178,7 @@ class Connection:
 
     def _take(self, session: Session, coder: Coder, message: Message) -> None:
         """Do what one message asks. Raises ProtocolError, SessionError or _Bye."""
+        session.met()
         if isinstance(message, Audio):
             session.audio(coder.heard(message))
         elif isinstance(message, (Mark, Flush, Set)):

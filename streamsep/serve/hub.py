@@ -10,7 +10,10 @@ import hashlib
 import hmac
 import logging
 import math
+from collections.abc import Mapping
 from typing import Protocol
+
+from prometheus_client import Counter
 
 from streamsep.protocol import Error, Hello
 from streamsep.serve.engine import Engine
@@ -131,9 +134,9 @@ class Hub:
             raise Refused("auth", "the token is missing or wrong.", 1008)
 
     async def _resume(self, hello: Hello, guest: Guest) -> tuple[Session, int]:
-        key = (hello.resume or "").encode()
-        session = next((s for s in self._sessions.values() if hmac.compare_digest(s.key.encode(), key)), None)
-        if session is None and self.name and home_of(hello.resume or "") not in ("", self.name):
+        key = hello.resume or ""
+        session = next((s for s in self._sessions.values() if s.opens(key)), None)
+        if session is None and self.name and home_of(key) not in ("", self.name):
             sentence = "the session is on another server behind this address; try again, or begin a new session."
             raise Refused("resume", sentence, retry_after=ELSEWHERE)
         if session is None:
@@ -142,12 +145,12 @@ class Hub:
             raise Refused("resume", "rate, channels and format must be those of the session that goes on.")
         if hello.received is not None and hello.received > session.outbox.sent:
             raise Refused("resume", f"'received' lies past {session.outbox.sent}, which is all that was ever sent.")
-        session.renew_key()
         if handle := self._leaving.pop(session.id, None):
             handle.cancel()
         old, self._guests[session.id] = self._guests.get(session.id), guest
         if old is not None:
             await old.leave()
+        session.renew_key(key)  # now that the old connection cannot speak any more
         lost = session.outbox.rewind(session.outbox.sent if hello.received is None else hello.received)
         self.metrics.resumed.inc()
         return session, lost
@@ -173,22 +176,15 @@ class Hub:
         self.metrics.limit.set(self.limit)
 
     def _round(self, round: Round) -> None:
+        late = self._count_up("late", round.late, self.metrics.late)
+        self._count_up("fallbacks", round.fallbacks, self.metrics.fallbacks)
         if round.batch:
             self.metrics.frame.observe(round.seconds)
             self.metrics.batch.observe(round.batch)
             self.frame_seconds += 0.05 * (round.seconds - self.frame_seconds)
-            late = sum(count - s.late for id, count in round.late.items() if (s := self._sessions.get(id)))
             self._late += 0.02 * (late / round.batch - self._late)
         elif not round.events:
             self._late *= CALM
-        for name, counts, counter in (
-            ("late", round.late, self.metrics.late),
-            ("fallbacks", round.fallbacks, self.metrics.fallbacks),
-        ):
-            for id, count in counts.items():
-                if session := self._sessions.get(id):
-                    counter.inc(max(0, count - getattr(session, name)))
-                    setattr(session, name, count)
         for id, events in round.events.items():
             if session := self._sessions.get(id):
                 try:
@@ -198,6 +194,11 @@ class Hub:
                     log.exception("session %s failed", id, extra={"event": "fault", "session": id})
                     session.give_up("the server gave the session up; begin a new one.")
                     self.engine.send("close", id)
+
+    def _count_up(self, name: str, counts: Mapping[str, int], counter: Counter) -> int:
+        new = sum(session.count(name, count) for id, count in counts.items() if (session := self._sessions.get(id)))
+        counter.inc(new)
+        return new
 
     def _restart(self) -> None:
         self.metrics.restarts.inc()

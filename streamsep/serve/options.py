@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from streamsep.choices import DECODES, DEVICES, check_choice
 from streamsep.errors import OptionError
-from streamsep.protocol.messages import MAX_AUDIO
+from streamsep.protocol.messages import MAX_AUDIO, MAX_TOKEN
 
 # Beside the package both in a clone and where pip puts it.
 PAGES = Path(__file__).resolve().parents[2] / "clients" / "browser"
@@ -54,8 +55,15 @@ class ServeOptions:
         for name in ("idle_timeout", "resume_time", "drain_time"):
             if not 0 <= (value := getattr(self, name)) < float("inf"):
                 raise OptionError(f"--{name.replace('_', '-')} {value} is no number of seconds; give 0 or more.")
+        if not self.idle_timeout:
+            raise OptionError("--idle-timeout 0 leaves nobody time to speak; give more than 0 seconds.")
         if self.token is not None and not self.token.strip():
             raise OptionError("the token is empty; give one that cannot be guessed, or leave it out.")
+        if len(self.token or "") > MAX_TOKEN:
+            raise OptionError(f"no client can give a token of more than {MAX_TOKEN} characters; give a shorter one.")
+        for origin in self.origins:
+            if origin not in ("*", "null") and not _is_origin(origin):
+                raise OptionError(f"--origin {origin} is none that browsers name; give scheme://host[:port], or *.")
         if (self.certfile is None) != (self.keyfile is None):
             raise OptionError("TLS needs both --certfile and --keyfile.")
 
@@ -75,3 +83,12 @@ class ServeOptions:
         except (OSError, ssl.SSLError) as error:
             raise OptionError(f"'{self.certfile}' and '{self.keyfile}' are no certificate and key: {error}.") from error
         return context
+
+
+def _is_origin(text: str) -> bool:
+    """Whether browsers can name it: a scheme and a host, nothing after them, not even a slash."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"

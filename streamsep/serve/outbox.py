@@ -54,6 +54,7 @@ class Outbox:
         self._waiting: deque[Item] = deque()
         self._kept: deque[Item] = deque()
         self._kept_samples = 0
+        self._again = 0  # samples at the head of those that wait which were promised to a client that came back
         self._some, self._acked = asyncio.Event(), asyncio.Event()
         self.idle = False  # whether somebody waits for the next thing: all that came before is sent
 
@@ -70,14 +71,14 @@ class Outbox:
         return len(self._waiting) > MOST
 
     def push(self, item: Item) -> int:
-        """Append; returns how many samples had to be dropped for it, always the oldest."""
+        """Append; returns how many samples had to be dropped for it: the oldest that are sent for the first time."""
         self._waiting.append(item)
         self._some.set()
         if not isinstance(item, Chunk):
             return 0
         self.backlog += item.count
         before = self.dropped
-        while self._live and self.backlog > DROP * self._rate:
+        while self._live and self.backlog - self._again > DROP * self._rate:
             self._drop_oldest()
         return self.dropped - before
 
@@ -97,6 +98,7 @@ class Outbox:
             self._forget()
         if isinstance(item, Chunk):
             self.backlog -= item.count
+            self._again = max(0, self._again - item.count)
             self.sent = item.end
             self._kept_samples += item.count
             while self._kept_samples > KEEP * self._rate:
@@ -130,15 +132,20 @@ class Outbox:
         again = [item.after(position) if isinstance(item, Chunk) else item for item in self._kept]
         self._kept.clear()
         self._kept_samples = 0
-        self.backlog += sum(item.count for item in again if isinstance(item, Chunk))
+        count = sum(item.count for item in again if isinstance(item, Chunk))
+        self.backlog += count
+        self._again += count
         self._waiting.extendleft(reversed(again))
         self._some.set()
         self.sent = next((item.position for item in self._waiting if isinstance(item, Chunk)), self.sent)
         return max(0, self.sent - position)
 
     def _drop_oldest(self) -> None:
+        spared = self._again
         for index, item in enumerate(self._waiting):
-            if isinstance(item, Chunk):
+            if isinstance(item, Chunk) and spared > 0:
+                spared -= item.count
+            elif isinstance(item, Chunk):
                 del self._waiting[index]
                 self.backlog -= item.count
                 self.dropped += item.count

@@ -107,7 +107,7 @@ class Server:
                 write_limit=1 << 16,
                 open_timeout=options.hello_timeout,
                 ping_interval=20,
-                ping_timeout=60,
+                ping_timeout=None,  # a pong stands behind sound that is left unread; idle_timeout ends who has gone
                 close_timeout=2,
                 server_header="streamsep",
             )

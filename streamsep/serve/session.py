@@ -7,6 +7,7 @@ engine can be told all that the old one had not answered.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -58,6 +59,7 @@ class Session:
     def __init__(self, hello: Hello, send: Send, home: str = "") -> None:
         self.id, self._home = secrets.token_hex(8), home
         self.renew_key()
+        self._told: dict[str, int] = {}  # by the engine that there is now, of late frames and fallbacks
         self.hello, self.rate, self.live = hello, hello.rate, hello.live
         self.format = raw_format(hello.format)
         self._look(hello.lookahead)
@@ -86,9 +88,17 @@ class Session:
         flushing = any(command == "flush" for _, command, _ in self._asked)
         return self.outbox.idle and not flushing and self.queue <= self.latency
 
-    def renew_key(self) -> None:
-        """Each key works once."""
-        self.key = secrets.token_urlsafe(24) + (f".{self._home}" if self._home else "")
+    def renew_key(self, used: str | None = None) -> None:
+        """Each key works once; but ``used`` until the client has shown that it was told the new one."""
+        self.key, self._used = secrets.token_urlsafe(24) + (f".{self._home}" if self._home else ""), used
+
+    def met(self) -> None:
+        """The client speaks, so it was told its key."""
+        self._used = None
+
+    def opens(self, key: str) -> bool:
+        """Whether ``key`` lets a client come back."""
+        return any(hmac.compare_digest(mine.encode(), key.encode()) for mine in (self.key, self._used) if mine)
 
     # From the client.
 
@@ -166,9 +176,17 @@ class Session:
 
     def restart(self) -> None:
         """A new engine: tell it everything that the old one has not answered."""
+        self._told.clear()
         self._tell_engine()
         sentence = f"the engine was started again; the model begins anew at {self.answered}, no samples are lost."
         self.outbox.push(Error("engine", sentence, False, position=self.answered))
+
+    def count(self, name: str, number: int) -> int:
+        """``late`` frames or ``fallbacks``, as the engine counts from its own start; returns how many are new."""
+        new = max(0, number - self._told.get(name, 0))
+        self._told[name] = number
+        setattr(self, name, getattr(self, name) + new)
+        return new
 
     def stats(self, **more: Any) -> Stats:
         return Stats(

@@ -16,3 +16,10 @@ def server(model: Path) -> Iterator[Running]:
     """Three places."""
     with running(ServeOptions(port=0, model=str(model), max_sessions=3)) as server:
         yield server
+
+
+@pytest.fixture
+def forgetful(server: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
+    """The same, while it keeps no session whose connection is lost."""
+    monkeypatch.setattr(server.server.hub, "_patience", 0.0)
+    return server

@@ -115,3 +115,48 @@ test("no sample comes twice when a new session goes on in the middle of a block"
   assert.deepEqual(heard.map(({ position, count }) => [position, count]), [[0, 3], [3, 2]]);
   assert.deepEqual([...heard[1].data.bass], [4, 4, 4, 4, 5, 5, 5, 5]);
 });
+
+test("a server that is ready for everybody and loses everybody is given up", () => {
+  const { told, socket } = begun();
+  for (let i = 0; i < 50 && !/^The server does not answer/.test(told.at(-1)?.text); i++) {
+    socket().open();
+    socket().hear(ready({ resumed: i > 0 }));
+    socket().lose();
+  }
+  assert.equal(told.at(-1).text, "The server does not answer.");
+});
+
+test("one that holds the connection for a while, with nothing to say, is not", () => {
+  const { told, socket } = begun();
+  const now = performance.now();
+  for (let i = 0; i < 50; i++) {
+    socket().open();
+    socket().hear(ready({ resumed: i > 0 }));
+    performance.now = () => now + 60_000 * (i + 1);
+    socket().lose();
+  }
+  delete performance.now;
+  assert.match(told.at(-1).text, /Trying again in/);
+});
+
+test("nor is one that gives stems in between", () => {
+  const { told, socket } = begun();
+  for (let i = 0; i < 50; i++) {
+    socket().open();
+    socket().hear(ready({ resumed: i > 0 }));
+    socket().hear(stems(i, 1));
+    socket().lose();
+  }
+  assert.match(told.at(-1).text, /Trying again in/);
+});
+
+test("a session that somebody else took is not begun anew", () => {
+  const { told, socket } = begun();
+  socket().open();
+  socket().hear(ready());
+  const last = socket();
+  socket().hear({ kind: "error", code: "resume", sentence: "the session goes on elsewhere.", fatal: true });
+  last.lose();
+  assert.equal(told.at(-1).text, "the session goes on elsewhere.");
+  assert.equal(socket(), last);
+});

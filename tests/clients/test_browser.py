@@ -133,9 +133,15 @@ def test_it_fits_a_screen(page: chrome.Page, width: int, height: int) -> None:
 def test_stopped_it_lets_the_place_go_and_has_the_recording(page: chrome.Page, tiny: Running, tmp_path: Path) -> None:
     page.press("Space")
     page.until(PLAYING)
-    page.press("r")
-    time.sleep(1.5)
-    page.press("r")
+    page.evaluate(
+        "() => { const revoke = URL.revokeObjectURL; URL.gone = 0;"
+        " URL.revokeObjectURL = (url) => { URL.gone++; revoke.call(URL, url); }; }"
+    )
+    for gone in (0, 4):  # the second recording takes the place of the first
+        page.press("r")
+        assert page.evaluate("URL.gone") == gone
+        time.sleep(1.5)
+        page.press("r")
     links = page.until("[...document.querySelectorAll('#downloads a')].map(a => a.download).join()")
     assert links == "vocals.wav,drums.wav,bass.wav,other.wav"
     page.press("Space")

@@ -70,10 +70,20 @@ def test_stems_that_cannot_be_written_are_said_in_a_line(server: Running, make_s
     assert "out' cannot be written" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_a_load_that_cannot_be_read_is_said_in_a_line() -> None:
-    done = call("load", "--song", "/nowhere.wav")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--song", "/nowhere.wav"], "'/nowhere.wav' cannot be read"),
+        (["--song", "{empty}"], "empty.wav' holds no sound"),
+        (["--seconds", "nan"], "--seconds nan is no length"),
+        (["--sessions", "0"], "--sessions 0 is nobody"),
+    ],
+)
+def test_a_load_that_cannot_be_is_said_in_a_line(make_song: Song, arguments: list[str], said: str) -> None:
+    empty = make_song("empty.wav", seconds=0.0)
+    done = call("load", *(argument.format(empty=empty) for argument in arguments))
     assert done.returncode == 2
-    assert "'/nowhere.wav' cannot be read" in done.stderr and done.stderr.count("\n") == 1
+    assert said in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_load_measures_and_lists_who_was_refused(server: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from tests.serve.running import Running
 from tests.sounds import tune
 
 ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "clients" / "node" / "separate.mjs"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
@@ -41,7 +43,7 @@ def test_the_example_gets_the_stem_of_the_offline_separation(server: Running, mo
             str(NODE),
             "--experimental-websocket",
             "--no-warnings",
-            str(ROOT / "clients" / "node" / "separate.mjs"),
+            str(EXAMPLE),
             "drums",
             server.url,
         ],
@@ -58,8 +60,27 @@ def test_the_example_gets_the_stem_of_the_offline_separation(server: Running, mo
     np.testing.assert_allclose(drums, expected, atol=0.6 / 32_768)
 
 
+@needs_node
+def test_the_example_ends_with_its_connection_whatever_its_input_still_has(forgetful: Running) -> None:
+    command = [str(NODE), "--experimental-websocket", "--no-warnings", str(EXAMPLE), "drums", forgetful.url]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(encode_samples(tune(1.0, 48_000), "s16le"))
+            process.stdin.flush()
+        if not process.stdout.read(1):
+            pytest.skip("this node knows no WebSocket")
+        forgetful.inside(lambda s: [connection.transport.abort() for connection in s._server.connections])
+        assert b"the connection was lost" in process.stderr.readline()
+        assert process.wait(10) == 2
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_the_example_is_short() -> None:
-    assert len((ROOT / "clients" / "node" / "separate.mjs").read_text().splitlines()) <= 60
+    assert len(EXAMPLE.read_text().splitlines()) <= 60
 
 
 def test_the_server_gives_the_page_and_all_it_asks_for(server: Running) -> None:

@@ -106,6 +106,35 @@ def test_nor_does_it_in_programs_that_block() -> None:
     run(talk(), 10)
 
 
+def test_a_song_that_an_error_ended_is_not_over_for_them() -> None:
+    async def talk() -> None:
+        async with saying(lambda _: Error("auth", "the token is worn out.", True)) as url:
+            await asyncio.to_thread(block, url)
+
+    def block(url: str) -> None:
+        with Client(url, 48_000, 1, live=False) as client:
+            client.finish()
+            for _ in range(3):
+                with pytest.raises(ServerError, match="worn out"):
+                    list(client)
+
+    run(talk(), 10)
+
+
+def test_sound_of_another_shape_and_changes_that_cannot_be_are_refused() -> None:
+    async def talk() -> None:
+        async with saying(lambda _: None) as url, await connect(url, 48_000, 2) as session:
+            for shape in ((100,), (1, 100), (100, 2), (1, 2, 100)):
+                with pytest.raises(ClientError, match=r"a block must be \[2, samples\], not \[1"):
+                    await session.send(np.zeros(shape, np.float32))
+            with pytest.raises(ClientError, match=r"'set\.gains\.vocals' must be"):
+                await session.set(gains={"vocals": 9.0})
+            await session.send(np.zeros((2, 100), np.float32))
+            assert session._journal.position == 100
+
+    run(talk(), 10)
+
+
 def test_what_ended_a_session_is_said_to_whoever_asks() -> None:
     async def talk() -> None:
         def refuse(message: Message) -> Message | None:

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 
 from clients.python import Session
 from clients.python import connect as begin
-from streamsep.protocol import MAX_MESSAGE, Bye, Error, Hello, Message, Ready, decode, encode
+from streamsep.protocol import MAX_MESSAGE, Ack, Bye, Error, Hello, Message, Ready, decode, encode
 from streamsep.serve.options import ServeOptions
 from streamsep.serve.server import Server
 
@@ -211,9 +211,12 @@ class raw:
 
 
 async def greet(socket: Raw, hello: Hello = HELLO) -> Ready:
+    """The answer to hello. After a resume the server learns that it arrived, as from any client that goes on."""
     await socket.send(hello)
     ready = await socket.receive()
     assert isinstance(ready, Ready), ready
+    if ready.resumed:
+        await socket.send(Ack(ready.sent))
     return ready
 
 

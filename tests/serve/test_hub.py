@@ -14,27 +14,49 @@ class Visitor:
         pass
 
 
-def test_an_overload_that_is_over_keeps_nobody_out() -> None:
+def opened() -> tuple[Engine, Hub]:
     engine = Engine(EngineOptions())
     engine.started = Started("small", 3, (1.0,))
-    hub = Hub(engine, Metrics(), None, measured=True)
+    return engine, Hub(engine, Metrics(), None, measured=True)
 
-    async def comes_in() -> bool:
-        try:
-            await hub.enter(HELLO, Visitor())
-        except Refused:
-            return False
-        return True
+
+async def comes_in(hub: Hub) -> bool:
+    try:
+        await hub.enter(HELLO, Visitor())
+    except Refused:
+        return False
+    return True
+
+
+def test_an_overload_that_is_over_keeps_nobody_out() -> None:
+    engine, hub = opened()
 
     async def talk() -> None:
         session, _ = await hub.enter(HELLO, Visitor())
         for number in range(200):
             engine.on_round(Round(batch=1, late={session.id: number}))
-        assert not await comes_in()
+        assert not await comes_in(hub)
         engine.on_round(Round())  # the session pauses: the engine has nothing to do, and says so once a second
-        assert not await comes_in()
+        assert not await comes_in(hub)
         for _ in range(9):
             engine.on_round(Round())
-        assert await comes_in()
+        assert await comes_in(hub)
+
+    run(talk())
+
+
+def test_a_new_engine_counts_on_from_the_old_one() -> None:
+    engine, hub = opened()
+
+    async def talk() -> None:
+        session, _ = await hub.enter(HELLO, Visitor())
+        for number in range(1, 201):
+            engine.on_round(Round(batch=1, late={session.id: number}, fallbacks={session.id: 2 * number}))
+        engine.on_restart()
+        for number in range(1, 4):
+            engine.on_round(Round(batch=1, late={session.id: number}, fallbacks={session.id: 2 * number}))
+        assert (session.stats().late, session.stats().fallbacks) == (203, 406)
+        assert b"streamsep_late_frames_total 203.0" in hub.metrics.text()
+        assert not await comes_in(hub)  # every frame is late, whichever engine computes it
 
     run(talk())

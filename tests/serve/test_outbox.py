@@ -56,6 +56,26 @@ def test_what_was_not_acknowledged_is_sent_again_from_the_sample() -> None:
     assert isinstance(part, Chunk) and part.count == 300 and len(part.data["vocals"]) == 1_200
 
 
+def test_what_a_live_client_is_promised_is_not_dropped() -> None:
+    outbox = Outbox(RATE, live=True)
+    for position in range(0, 4_000, 500):
+        outbox.push(chunk(position))
+        taken(outbox, 1)
+    for _ in range(2):  # the second time, some of it has been sent again
+        assert outbox.rewind(0) == 0
+        taken(outbox, 3)
+    assert outbox.rewind(0) == 0
+    for position in range(4_000, 6_000, 500):
+        assert outbox.push(chunk(position)) == 0
+    taken(outbox, 2)
+    assert [outbox.push(chunk(6_000)), outbox.push(chunk(6_500))] == [500, 500]
+    sent = [item.position for item in taken(outbox, 10) if isinstance(item, Chunk)]
+    assert sent == [*range(1_000, 4_000, 500), *range(5_000, 7_000, 500)]
+    for position in range(7_000, 9_000, 500):
+        outbox.push(chunk(position))
+    assert outbox.push(chunk(9_000)) == 500  # as ever
+
+
 def test_what_was_forgotten_is_counted() -> None:
     outbox = filled(8)
     taken(outbox, 16)

@@ -199,6 +199,9 @@ def test_told_to_stop_while_the_model_loads_it_stops(monkeypatch: pytest.MonkeyP
         (["--certfile", "x.pem", "--keyfile", "y.pem"], "are no certificate and key"),
         (["--token-file", "/nowhere/token"], "the token file '/nowhere/token' cannot be read"),
         (["--resume-time", "-1"], "--resume-time -1.0 is no number of seconds"),
+        (["--idle-timeout", "0"], "--idle-timeout 0 leaves nobody time"),
+        (["--origin", "*", "--origin", "https://radio.example/"], "--origin https://radio.example/ is none"),
+        (["--origin", "radio.example"], "--origin radio.example is none"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--host", "256.1.1.1"], "cannot listen on 256.1.1.1"),
     ],
@@ -209,11 +212,17 @@ def test_what_cannot_be_is_said_in_a_line(run: Run, arguments: list[str], said: 
     assert said in result.err and result.err.count("\n") == 1
 
 
-def test_an_empty_token_is_none_that_was_meant(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setenv("STREAMSEP_TOKEN", "")
+@pytest.mark.parametrize(("token", "said"), [("", "STREAMSEP_TOKEN is empty"), ("x" * 513, "more than 512 characters")])
+def test_a_token_that_cannot_be_meant(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    token: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("STREAMSEP_TOKEN", token)
     result = run("serve", "--port", "0", "--model", "/nowhere")
     assert result.code == 2
-    assert "STREAMSEP_TOKEN is empty" in result.err and result.err.count("\n") == 1
+    assert said in result.err and result.err.count("\n") == 1
 
 
 def test_a_model_that_is_none(run: Run, tmp_path: Path) -> None:  # noqa: F811

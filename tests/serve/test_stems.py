@@ -11,7 +11,7 @@ import pytest
 from clients.python import Client, connect
 from streamsep.config import STEMS
 from streamsep.engine.separator import Separator
-from streamsep.protocol import Ack, Audio, Error, Flush, Mark, Set, Stats, Stems, encode_samples
+from streamsep.protocol import Ack, Audio, Error, Flush, Mark, Ready, Set, Stats, Stems, encode_samples
 from tests.engine.helpers import stack
 from tests.serve.running import HELLO, Raw, Running, collect, greet, raw, refusal, run, separate
 from tests.sounds import tune
@@ -163,6 +163,44 @@ def test_resume_by_hand(server: Running, separator: Separator) -> None:
     vocals = run(talk())
     expected = encode_samples(separator.separate(song, 48_000)["vocals"], "f32le")
     assert vocals == expected
+
+
+def test_a_key_works_until_the_next_one_has_arrived(server: Running) -> None:
+    """The line breaks behind hello and before ready, twice: the client has no other key than its first."""
+
+    async def talk() -> None:
+        async with raw(server.url) as socket:
+            ready = await greet(socket)
+            await play(socket, tune(0.2, 48_000))
+            socket.socket.transport.abort()
+        back = replace(HELLO, resume=ready.resume, received=0)
+        for _ in range(2):
+            async with raw(server.url) as socket:
+                await socket.send(back)
+                assert isinstance(await socket.receive(), Ready)  # of which the client says nothing
+                socket.socket.transport.abort()
+        async with raw(server.url) as socket:
+            again = await greet(socket, back)
+            assert (again.session, again.position, again.sent, again.lost) == (ready.session, 9_600, 0, 0)
+            await socket.send(Flush())
+            assert (await socket.until(Flush)).position == 9_600
+            for key in (ready.resume, "guessed"):
+                _, error = await refusal(server.url, replace(HELLO, resume=key))
+                assert error.code == "resume"
+
+    run(talk())
+
+
+def test_a_model_may_have_a_long_name(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = server.server.engine.started
+    assert started is not None
+    monkeypatch.setattr(server.server.engine, "started", replace(started, model="x" * 100))
+
+    async def talk() -> str:
+        async with raw(server.url) as socket:
+            return (await greet(socket)).model
+
+    assert run(talk()) == "x" * 80
 
 
 def test_a_session_taken_over_by_another_connection(server: Running) -> None:
