@@ -65,6 +65,10 @@ def _norm_swiglu(rand: Any, rows: int, dim: int, hidden: int) -> Inputs:
     return rand(rows, dim), rand(dim), _matrix(rand, 2 * hidden, dim)
 
 
+def _norm_linear(rand: Any, rows: int, dim: int, out: int) -> Inputs:
+    return rand(rows, dim), rand(dim), _matrix(rand, out, dim)
+
+
 def _linear_residual(rand: Any, rows: int, dim: int, out: int) -> Inputs:
     return rand(rows, dim), _matrix(rand, out, dim), rand(rows, out)
 
@@ -163,6 +167,14 @@ def _conformer_step(rand: Any, slots: int, tokens: int, dim: int, hidden: int, w
     return weights, rand(slots, tokens, dim), *rings, past, torch.full((slots,), 3 * window)
 
 
+def _token_attention(rand: Any, frames: int, tokens: int, heads: int, head_dim: int) -> Inputs:
+    return (rand(frames, tokens, 3, heads, head_dim),)
+
+
+def _gated_conv_step(rand: Any, slots: int, tokens: int, dim: int, kernel: int) -> Inputs:
+    return rand(slots, tokens, 2 * dim), rand(slots, tokens, kernel - 1, dim), rand(kernel, dim), rand(dim)
+
+
 def _depth_decode(
     rand: Any, frames: int, places: int, steps: int, dim: int, hidden: int, layers: int, codes: int, width: int
 ) -> Inputs:
@@ -206,9 +218,11 @@ _MAKERS: dict[str, Callable[..., Inputs]] = {
     "conformer_step": _conformer_step,
     "conv_stream": _conv_stream,
     "depth_decode": _depth_decode,
+    "gated_conv_step": _gated_conv_step,
     "istft_ola": _istft_ola,
     "linear_residual": _linear_residual,
     "mask_render": _mask_render,
+    "norm_linear": _norm_linear,
     "norm_qkv_rope_append": _append,
     "norm_swiglu": _norm_swiglu,
     "paged_attention": _paged_attention,
@@ -220,4 +234,5 @@ _MAKERS: dict[str, Callable[..., Inputs]] = {
     "sample": _sample,
     "swiglu": _swiglu,
     "temporal_step": _temporal_step,
+    "token_attention": _token_attention,
 }

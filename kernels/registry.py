@@ -29,9 +29,11 @@ _OPS = {
     "conformer_step": ("triton", "numba", "reference", "numba_int8"),
     "conv_stream": ("triton", "numba", "native", "reference"),
     "depth_decode": ("triton", "numba", "reference", "numba_int8"),
+    "gated_conv_step": ("triton", "reference"),
     "istft_ola": ("reference",),
     "linear_residual": ("triton", "numba", "native", "reference"),
     "mask_render": ("reference",),
+    "norm_linear": ("triton", "reference"),
     "norm_qkv_rope_append": ("triton", "numba", "reference"),
     "norm_swiglu": ("triton", "numba", "reference"),
     "paged_attention": ("triton", "numba", "native", "reference"),
@@ -43,6 +45,7 @@ _OPS = {
     "sample": ("triton", "numba", "reference"),
     "swiglu": ("triton", "numba", "reference"),
     "temporal_step": ("triton", "numba", "reference", "numba_int8"),
+    "token_attention": ("triton", "reference"),
 }
 _FILES = {"rvq_encode": "rvq", "rvq_decode": "rvq"}  # of backends that keep both in one
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from kernels.reference.case import Case, Cost
+from kernels.reference.gated_conv_step import gated_conv_step
 from kernels.reference.rms_norm import rms_norm
 from kernels.reference.swiglu import swiglu
+from kernels.reference.token_attention import token_attention
 
 
 class ConformerWeights(NamedTuple):
@@ -79,15 +80,10 @@ def conformer_step(
     weight = torch.where(unwritten, 0.0, scores).add(bias).softmax(-1)
     clean = value.masked_fill(unwritten.unsqueeze(-1), 0.0)
     x = x + torch.einsum("bnhw,bnhwd->bnhd", weight, clean).flatten(-2) @ w.time_out.T
-    h = F.glu(rms_norm(x, w.conv_norm) @ w.conv_up.T, -1)
-    span = torch.cat([past, h.unsqueeze(2)], 2)
-    y = (span * w.depthwise).sum(2)
-    kept = span[:, :, 1:]
-    past.copy_(kept if active is None else torch.where(active[:, None, None, None], kept, past))
-    x = x + F.silu(rms_norm(y, w.inner_norm)) @ w.conv_down.T
-    q, k, v = (rms_norm(x, w.bands_norm) @ w.bands_qkv.T).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
-    mixed = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v  # [B, H, N, d]
-    x = x + mixed.transpose(1, 2).flatten(-2) @ w.bands_out.T
+    h = gated_conv_step(rms_norm(x, w.conv_norm) @ w.conv_up.T, past, w.depthwise, w.inner_norm, active)
+    x = x + h @ w.conv_down.T
+    qkv = rms_norm(x, w.bands_norm) @ w.bands_qkv.T
+    x = x + token_attention(qkv.unflatten(-1, (3, heads, -1))).flatten(-2) @ w.bands_out.T
     return x + swiglu(rms_norm(x, w.second_norm) @ w.second_up.T) @ w.second_down.T
 
 

@@ -92,7 +92,7 @@ def depth_decode(
         else:
             chosen = forced.index_select(1, plan.place[step])
         if choice.soft:
-            vector = torch.einsum("nrk,rkc->nrc", logits.softmax(-1), vectors[list(books)])
+            vector = torch.einsum("nrk,rkc->nrc", logits.softmax(-1), vectors.index_select(0, plan.book[step]))
         else:
             vector = torch.nn.functional.embedding(chosen + plan.book[step] * size, flat)
         latent.index_add_(1, plan.emits[step], vector * scale[plan.scale[step]].unsqueeze(1))

@@ -13,6 +13,10 @@ from kernels.triton.launch import block, depth_block
 from kernels.triton.sample import draw, uniform
 from kernels.triton.tiles import normed_product, row_scale
 
+_MANY = 64  # places: a large GPU has more processors, so that columns of a vector are shared among several
+_FEW = 16  # columns: whole sectors of memory
+_CELLS = 8192  # of a table, in the registers of a program at once
+
 
 def store_logits(heads: DepthHeads, plan: DepthPlan, x: Tensor, logits: Tensor, filled: int) -> None:
     """Logits [N, L, K] of the step's rows x [R, N, D]."""
@@ -22,7 +26,7 @@ def store_logits(heads: DepthHeads, plan: DepthPlan, x: Tensor, logits: Tensor, 
     block_m, block_k = block(frames, most=32), block(size, most=32)
     _logits[(triton.cdiv(frames, block_m), count, triton.cdiv(size, block_k))](
         x, *(w.contiguous() for w in heads), plan.place, plan.book, logits, filled, frames, places, dim, size, EPS,
-        FULL=heads.head.shape[0], WIDTH=width, BLOCK_M=block_m, BLOCK_D=depth_block(x), BLOCK_C=block(width),
+        FULL=heads.head.shape[0], WIDTH=width, BLOCK_M=block_m, BLOCK_D=depth_block(x, block_m), BLOCK_C=block(width),
         BLOCK_K=block_k,
     )  # fmt: skip
 
@@ -45,12 +49,13 @@ def choose(
     """
     frames, places, size = logits.shape
     width = vectors.shape[2]
-    _choose[(frames, count)](
+    block_c = block(min(width, _FEW) if frames * count <= _MANY else width)
+    _choose[(frames, count, triton.cdiv(width, block_c))](
         logits, vectors, scale.contiguous(), plan.place, plan.book, plan.emits, plan.scale, plan.counter,
         *(drawn or (codes, codes)), codes if forced is None else forced, codes, latents, filled, places, plan.latents,
         size, float(choice.temperature), SOFT=choice.soft, FORCED=forced is not None, DRAWN=drawn is not None,
-        TOP_K=choice.top_k if 0 < choice.top_k < size else 0, WIDTH=width, BLOCK_C=block(width),
-        BLOCK_K=block(size, most=128), BLOCK_CODES=block(size), num_warps=8,
+        TOP_K=choice.top_k if 0 < choice.top_k < size else 0, WIDTH=width, BLOCK_C=block_c,
+        BLOCK_K=block(size, most=_CELLS // block_c), BLOCK_CODES=block(size), num_warps=8,
     )  # fmt: skip
 
 
@@ -84,7 +89,7 @@ def _logits(
     k = tl.program_id(2).to(tl.int64) * BLOCK_K + tl.arange(0, BLOCK_K)
     inside, wanted = n < frames, k < size
     book, row = tl.load(book_ptr + filled + r), r * frames + n
-    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M, BLOCK_D)
+    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M)
     if book < FULL:
         own_ptr = head_ptr + book * size * dim
         tile = normed_product(x_ptr, norm_ptr, own_ptr, row, inside, scale, k, wanted, dim, BLOCK_M, BLOCK_K, BLOCK_D)
@@ -131,10 +136,10 @@ def _choose(
     BLOCK_K: tl.constexpr,
     BLOCK_CODES: tl.constexpr,
 ) -> None:
-    """One place of one stream."""
+    """One place of one stream; of its vector, some columns. Each program of a place finds the code itself."""
     n, at = tl.program_id(0).to(tl.int64), filled + tl.program_id(1)
     book, line = tl.load(book_ptr + at), n * places + tl.load(place_ptr + at)
-    k, c = tl.arange(0, BLOCK_CODES), tl.arange(0, BLOCK_C)
+    k, c = tl.arange(0, BLOCK_CODES), tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)
     row = tl.load(logits_ptr + line * size + k, mask=k < size, other=float("-inf")).to(tl.float32)
     top = tl.max(row, 0)
     if FORCED:

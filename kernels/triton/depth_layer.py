@@ -13,7 +13,7 @@ from torch import Tensor
 from kernels.reference.depth_decode import DepthPlan
 from kernels.reference.layer import LayerWeights
 from kernels.reference.rms_norm import EPS
-from kernels.triton.launch import block, depth_block
+from kernels.triton.launch import block, depth_block, tile
 from kernels.triton.linear_residual import linear_residual
 from kernels.triton.norm_swiglu import norm_swiglu
 from kernels.triton.tiles import add_exactly, normed_product, row_scale
@@ -23,10 +23,10 @@ def enter(feed: Tensor, plan: DepthPlan, known: Tensor, latents: Tensor, filled:
     """known + fed latents · feed[book]ᵀ of the ``count`` places after ``filled``, [R, N, D]."""
     frames, places, dim = known.shape
     x = known.new_empty(count, frames, dim)
-    block_m, block_n = block(frames, most=64), block(dim, most=32)
+    block_m, block_n = tile(frames, dim)
     _enter[(triton.cdiv(frames, block_m), count, triton.cdiv(dim, block_n))](
         known, feed.contiguous(), latents, plan.place, plan.book, plan.fed, x, filled, frames, places, plan.latents,
-        dim, WIDTH=latents.shape[2], BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=depth_block(feed),
+        dim, WIDTH=latents.shape[2], BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=depth_block(feed, block_m),
     )  # fmt: skip
     return x
 
@@ -35,10 +35,10 @@ def layer_step(layer: LayerWeights, heads: int, x: Tensor, past: Tensor, bias: T
     """x [R, N, D] after attention and MLP; ``past`` [N, L, 3, D] keeps queries, keys and values of the rows."""
     count, frames, dim = x.shape
     places, rows = past.shape[1], count * frames
-    block_m, block_n = block(rows, most=64), block(3 * dim, most=32)
+    block_m, block_n = tile(rows, 3 * dim)
     _project[(triton.cdiv(rows, block_m), triton.cdiv(3 * dim, block_n))](
         x, layer.attention_norm.contiguous(), layer.qkv.contiguous(), past, filled, rows, frames, places, dim, EPS,
-        BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=depth_block(x),
+        BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=depth_block(x, block_m),
     )  # fmt: skip
     mixed = torch.empty_like(x)
     _attend[(frames, heads, count)](
@@ -109,7 +109,7 @@ def _project(
     row = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
     out = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
     inside, wanted = row < rows, out < 3 * dim
-    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M, BLOCK_K)
+    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M)
     y = normed_product(x_ptr, norm_ptr, qkv_ptr, row, inside, scale, out, wanted, dim, BLOCK_M, BLOCK_N, BLOCK_K)
     cell = (row % frames * places + filled + row // frames)[:, None] * (3 * dim) + out[None, :]
     tl.store(past_ptr + cell, y.to(past_ptr.dtype.element_ty), mask=inside[:, None] & wanted[None, :])

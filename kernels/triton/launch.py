@@ -31,6 +31,22 @@ def block(size: int, least: int = 16, most: int = 1 << 20) -> int:
     return min(most, max(least, 1 << (max(1, size) - 1).bit_length()))
 
 
-def depth_block(x: Tensor) -> int:
-    """How many of the last axis of ``x`` a product sums up at once; few in float32, where that sum's rounding shows."""
-    return block(x.shape[-1], most=32 if x.dtype == torch.float32 else 64)
+def tile(rows: int, outputs: int) -> tuple[int, int]:
+    """Rows and outputs of a program of a product: of few rows few outputs, that more processors share the weights."""
+    block_m = block(rows, most=64)
+    return block_m, block(outputs, most=16 if block_m == 16 else 32)
+
+
+def depth_block(x: Tensor, block_m: int) -> int:
+    """How many of the last axis of ``x`` a product of ``block_m`` rows sums up at once.
+
+    Few in float32, where that sum's rounding shows; twice as many for 16 rows, which have registers to spare and little
+    to do but to wait for one block after another.
+    """
+    most = 32 if x.dtype == torch.float32 else 64
+    return block(x.shape[-1], most=2 * most if block_m == 16 else most)
+
+
+def lengths(like: Tensor, active: Tensor | None) -> Tensor:
+    """How many of one new frame count in each slot, ``[B]`` as ``like``: the bytes of ``active``, ones when None."""
+    return torch.ones_like(like, dtype=torch.uint8) if active is None else active.view(torch.uint8)

@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.triton.launch import block, check, depth_block
+from kernels.triton.launch import check, depth_block, tile
 from kernels.triton.tiles import add_exactly
 
 
@@ -17,7 +17,7 @@ def linear_residual(x: Tensor, weight: Tensor, residual: Tensor) -> Tensor:
     rows = x.contiguous().view(-1, x.shape[-1])
     out = weight.shape[0]
     y = torch.empty(residual.shape, dtype=residual.dtype, device=x.device)
-    block_m, block_n = block(len(rows), most=64), block(out, most=32)
+    block_m, block_n = tile(len(rows), out)
     _add[(triton.cdiv(len(rows), block_m), triton.cdiv(out, block_n))](
         rows,
         weight.contiguous(),
@@ -28,7 +28,7 @@ def linear_residual(x: Tensor, weight: Tensor, residual: Tensor) -> Tensor:
         out,
         BLOCK_M=block_m,
         BLOCK_N=block_n,
-        BLOCK_K=depth_block(rows),
+        BLOCK_K=depth_block(rows, block_m),
     )
     return y
 

@@ -78,7 +78,7 @@ def project(
         HALF=head_dim // 2,
         BLOCK_M=block_m,
         BLOCK_H=block(head_dim // 2),
-        BLOCK_K=depth_block(x),
+        BLOCK_K=depth_block(x, block_m),
     )
     return q
 
@@ -120,7 +120,7 @@ def _project(
     i = tl.arange(0, BLOCK_H)
     wanted = i < HALF
     first = head.to(tl.int64) * (2 * HALF) + i
-    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M, BLOCK_K)
+    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M)
     u = normed_product(x_ptr, norm_ptr, qkv_ptr, row, inside, scale, first, wanted, dim, BLOCK_M, BLOCK_H, BLOCK_K)
     v = normed_product(
         x_ptr, norm_ptr, qkv_ptr, row, inside, scale, first + HALF, wanted, dim, BLOCK_M, BLOCK_H, BLOCK_K

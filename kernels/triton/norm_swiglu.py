@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kernels.reference.rms_norm import EPS
-from kernels.triton.launch import block, check, depth_block
+from kernels.triton.launch import check, depth_block, tile
 from kernels.triton.tiles import normed_product, row_scale
 
 
@@ -18,7 +18,7 @@ def norm_swiglu(x: Tensor, norm: Tensor, gate_up: Tensor, eps: float = EPS) -> T
     rows = x.contiguous().view(-1, x.shape[-1])
     hidden = gate_up.shape[0] // 2
     y = torch.empty(len(rows), hidden, dtype=x.dtype, device=x.device)
-    block_m, block_n = block(len(rows), most=64), block(hidden, most=32)
+    block_m, block_n = tile(len(rows), hidden)
     _open[(triton.cdiv(len(rows), block_m), triton.cdiv(hidden, block_n))](
         rows,
         norm.contiguous(),
@@ -30,7 +30,7 @@ def norm_swiglu(x: Tensor, norm: Tensor, gate_up: Tensor, eps: float = EPS) -> T
         eps,
         BLOCK_M=block_m,
         BLOCK_N=block_n,
-        BLOCK_K=depth_block(rows),
+        BLOCK_K=depth_block(rows, block_m),
     )
     return y.view(*x.shape[:-1], hidden)
 
@@ -52,7 +52,7 @@ def _open(
     row = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
     out = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
     inside, wanted = row < rows, out < hidden
-    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M, BLOCK_K)
+    scale = row_scale(x_ptr, row, inside, dim, eps, BLOCK_M)
     gate = normed_product(x_ptr, norm_ptr, weight_ptr, row, inside, scale, out, wanted, dim, BLOCK_M, BLOCK_N, BLOCK_K)
     up = normed_product(
         x_ptr, norm_ptr, weight_ptr, row, inside, scale, out + hidden, wanted, dim, BLOCK_M, BLOCK_N, BLOCK_K

@@ -5,10 +5,10 @@ norm, projections, RoPE, append ─► attention ─► O + residual ─► norm
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from kernels.reference.layer import LayerWeights
+from kernels.triton.launch import lengths
 from kernels.triton.linear_residual import linear_residual
 from kernels.triton.norm_qkv_rope_append import project
 from kernels.triton.norm_swiglu import norm_swiglu
@@ -27,9 +27,8 @@ def paged_step(
     active: Tensor | None = None,
 ) -> Tensor:
     """As :func:`kernels.reference.paged_step`; no gradients. Pages must be contiguous (ValueError)."""
-    length = torch.ones_like(position, dtype=torch.int32) if active is None else active.int()
     window = table.shape[1] * k_pages.shape[1]
-    pages = k_pages, v_pages, table, position, length
+    pages = k_pages, v_pages, table, position, lengths(position, active)
     q = project(x.unsqueeze(1), layer.attention_norm, layer.qkv, *pages, cos, sin)
     mixed = paged_attention(q, *pages, window).flatten(1)
     x = linear_residual(mixed, layer.out, x)

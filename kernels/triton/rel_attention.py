@@ -1,6 +1,9 @@
 """Conformer time attention in Triton. Contract and formula: `kernels.reference.rel_attention`.
 
 program (slot and token, head, tile of frames):  keys of the ring, then of the chunk;   a second kernel appends
+program (slot and token, head) of one frame:     keys of the ring, the new one put in;  the same kernel appends
+
+Of one frame, a product would use a sixteenth of its rows.
 """
 
 from __future__ import annotations
@@ -29,19 +32,94 @@ def rel_attention(
         raise ValueError("rel_attention of triton writes into contiguous rings only")
     slots, tokens, frames, heads, dim = q.shape
     window = key.shape[3]
-    q, k, v = (x.contiguous() for x in (q, k, v))
-    y = torch.empty_like(q)
-    position, length = position.contiguous(), length.contiguous()
+    y = torch.empty(q.shape, dtype=q.dtype, device=q.device)
+    position, length, distance = position.contiguous(), length.contiguous(), distance.contiguous()
     size = {"DIM": dim, "BLOCK_D": block(dim)}
+    if frames == 1:
+        q, k, v = (_rows(x) for x in (q, k, v))
+        _step[(slots * tokens, heads)](
+            q, k, v, key, value, distance, position, length, y, q.stride(0), k.stride(0), v.stride(0),
+            tokens, heads, window, dim**-0.5, **size, BLOCK_W=block(window, most=64),
+        )  # fmt: skip
+        return y
+    q, k, v = (x.contiguous() for x in (q, k, v))
     block_m = block(frames, most=32)
     _attend[(slots * tokens, heads, triton.cdiv(frames, block_m))](
-        q, k, v, key, value, distance.contiguous(), position, length, y,
+        q, k, v, key, value, distance, position, length, y,
         tokens, frames, heads, window, dim**-0.5, **size, BLOCK_M=block_m, BLOCK_N=32,
     )  # fmt: skip
     _append[(slots * tokens, heads, min(frames, window))](
         k, v, key, value, position, length, tokens, frames, heads, window, **size
     )
     return y
+
+
+def _rows(x: Tensor) -> Tensor:
+    """``[B, N, 1, H, d]`` → ``[B·N, H·d]``, without a copy where it is a part of longer rows."""
+    rows = x.reshape(-1, x.shape[3] * x.shape[4])
+    return rows if rows.stride(1) == 1 else rows.contiguous()
+
+
+@triton.jit
+def _step(
+    q_ptr: tl.tensor,  # [B·N, H·d], so far from row to row as the strides say
+    k_ptr: tl.tensor,
+    v_ptr: tl.tensor,
+    key_ptr: tl.tensor,  # [B, N, H, W, d]
+    value_ptr: tl.tensor,
+    distance_ptr: tl.tensor,  # [H, W]
+    position_ptr: tl.tensor,  # [B]
+    length_ptr: tl.tensor,  # [B]
+    y_ptr: tl.tensor,  # [B, N, 1, H, d]
+    q_stride: tl.tensor,
+    k_stride: tl.tensor,
+    v_stride: tl.tensor,
+    tokens: tl.tensor,
+    heads: tl.tensor,
+    window: tl.tensor,
+    scale: tl.tensor,
+    DIM: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+) -> None:
+    token = tl.program_id(0).to(tl.int64)
+    head = tl.program_id(1)
+    i, w = tl.arange(0, BLOCK_D), tl.arange(0, BLOCK_W)
+    used = i < DIM
+    position = tl.load(position_ptr + token // tokens).to(tl.int64)
+    length = tl.load(length_ptr + token // tokens).to(tl.int32)
+    live = used & (i * 0 + length > 0)
+    at = (position % window).to(tl.int32)  # the new frame's cell
+    count = tl.where(length > 0, tl.minimum(position + 1, window), 0).to(tl.int32)  # cells written, with the new one
+    q = tl.load(q_ptr + token * q_stride + head * DIM + i, mask=live, other=0.0).to(tl.float32) * scale
+    new_k = tl.load(k_ptr + token * k_stride + head * DIM + i, mask=live, other=0.0)
+    new_v = tl.load(v_ptr + token * v_stride + head * DIM + i, mask=live, other=0.0)
+    ring = (token * heads + head) * window * DIM
+    top = float("-inf")
+    mass = 0.0
+    acc = tl.zeros((BLOCK_D,), tl.float32)
+    for start in range(0, count, BLOCK_W):
+        cell = start + w
+        there = cell < count
+        old = there & (cell != at)  # nobody reads the cell that is written below
+        seen = old[:, None] & used[None, :]
+        k = tl.load(key_ptr + ring + cell[:, None] * DIM + i[None, :], mask=seen, other=0.0)
+        v = tl.load(value_ptr + ring + cell[:, None] * DIM + i[None, :], mask=seen, other=0.0)
+        k = tl.where(old[:, None], k.to(tl.float32), new_k.to(tl.float32)[None, :])
+        v = tl.where(old[:, None], v.to(tl.float32), new_v.to(tl.float32)[None, :])
+        age = tl.where(cell <= at, at - cell, at - cell + window)
+        bias = tl.load(distance_ptr + head * window + age, mask=there, other=float("-inf")).to(tl.float32)
+        scores = tl.sum(q[None, :] * k, 1) + bias
+        higher = tl.maximum(top, tl.max(scores, 0))
+        weight = tl.exp(scores - higher)
+        shrink = tl.exp(top - higher)
+        mass = mass * shrink + tl.sum(weight, 0)
+        acc = acc * shrink + tl.sum(weight[:, None] * v, 0)
+        top = higher
+    y = acc / tl.where(length > 0, mass, 1.0)
+    tl.store(y_ptr + (token * heads + head) * DIM + i, y.to(y_ptr.dtype.element_ty), mask=used)
+    tl.store(key_ptr + ring + at * DIM + i, new_k.to(key_ptr.dtype.element_ty), mask=live)
+    tl.store(value_ptr + ring + at * DIM + i, new_v.to(value_ptr.dtype.element_ty), mask=live)
 
 
 @triton.jit

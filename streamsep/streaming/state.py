@@ -48,11 +48,16 @@ class State:
         return self._children[name]
 
     def put(self, name: str, value: Tensor, active: Tensor | None = None) -> None:
-        """Overwrite ``name`` with ``value`` [slots, ...] where ``active`` [slots] bool is true (all when None)."""
-        old = self._tensors[name]
-        if active is not None:
-            value = torch.where(active.view(-1, *([1] * (old.dim() - 1))), value.to(old.dtype), old)
-        old.copy_(value)
+        """Overwrite ``name`` with ``value`` [slots, ...] where ``active`` [slots] bool is true (all when None).
+
+        Gradients end here. Raises RuntimeError for a shape that does not fit, or a value in the same memory as other
+        places of ``name``.
+        """
+        old, value = self._tensors[name], value.detach()
+        if active is None:
+            old.copy_(value)
+        else:
+            torch.where(active.view(-1, *([1] * (old.dim() - 1))), value.to(old.dtype), old, out=old)
 
     def named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Yield ``(dotted name, tensor)`` over the whole tree, in a fixed order."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from kernels.reference import Choice, DepthHeads, DepthPlan, DepthWeights, LayerWeights, depth_decode
 from tests.kernels.backends import assert_close_as_torch, backends, load, names, to
 
-D, HEADS, M, K, C, LAYERS = 48, 4, 80, 37, 10, 2
+D, HEADS, M, K, C, LAYERS = 48, 4, 80, 37, 19, 2
 FULL, TIED = 3, 2
 ROWS = 2  # places a codebook
 STEPS = ((0,), (0, 1), (1, 2), (2, 3), (3, 4), (4,))
@@ -83,6 +83,19 @@ def test_error_is_at_most_twice_that_of_torch(backend: str, dtype: torch.dtype, 
     ours = _run(load("depth_decode", backend), dtype, backend, plan, choice, inputs)
     assert torch.equal(ours.codes, forced) and exact.logits.std() > 0.3
     assert_close_as_torch(ours.logits, plain.logits, exact.logits)
+
+
+@pytest.mark.parametrize("backend", names("depth_decode"))
+def test_more_places_than_processors(backend: str) -> None:
+    """Of 70 places in a step, where a kernel need not share out what belongs to one."""
+    plan = _plan(((0, 0), (1,)))
+    plan = plan._replace(place=torch.arange(3), rank=torch.arange(3), bias=torch.zeros(3, 3))
+    vectors, scale, known, *_ = _inputs(35)
+    inputs, choice = [vectors, scale, known[:, :3].contiguous(), None, None, None], Choice(soft=True)
+    expected = _run(depth_decode, torch.float32, "reference", plan, choice, inputs)
+    ours = _run(load("depth_decode", backend), torch.float32, backend, plan, choice, inputs)
+    torch.testing.assert_close(ours.logits, expected.logits, atol=2e-5, rtol=2e-5)
+    assert torch.equal(ours.codes, expected.codes)
 
 
 @pytest.mark.parametrize("choice", [Choice(), Choice(0.9, 8), Choice(1.0, 0, True)])

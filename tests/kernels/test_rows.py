@@ -7,10 +7,11 @@ import torch
 
 from kernels import reference
 from kernels.reference.linear_residual import linear_residual
+from kernels.reference.norm_linear import norm_linear
 from kernels.reference.norm_swiglu import norm_swiglu
 from tests.kernels.backends import assert_close_as_torch, backends, load, names, to
 
-SHAPES = [(1, 1), (1, 256), (2, 37), (7, 113), (67, 64), (3, 1031)]
+SHAPES = [(1, 1), (1, 256), (2, 37), (7, 113), (16, 193), (17, 129), (67, 64), (3, 1031)]
 
 
 def _rand(*shape: int) -> torch.Tensor:
@@ -43,6 +44,16 @@ def test_norm_swiglu(backend: str, dtype: torch.dtype, shape: tuple[int, int], h
     ours = load("norm_swiglu", backend)(*to(inputs, dtype, backend))
     exact = norm_swiglu(*to(inputs, torch.float64))
     assert_close_as_torch(ours, norm_swiglu(*inputs), exact, roundings=2)  # the gate's product follows two others
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("out", [5, 83])
+@pytest.mark.parametrize(("backend", "dtype"), backends("norm_linear"))
+def test_norm_linear(backend: str, dtype: torch.dtype, shape: tuple[int, int], out: int) -> None:
+    weight = _rand(out, shape[1]) / shape[1] ** 0.5
+    inputs = to([_rand(2, *shape) * 3, 1 + 0.3 * _rand(shape[1]), weight], dtype)
+    ours = load("norm_linear", backend)(*to(inputs, dtype, backend))
+    assert_close_as_torch(ours, norm_linear(*inputs), norm_linear(*to(inputs, torch.float64)))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
