@@ -20,7 +20,7 @@ def test_nohup_is_obeyed(run: Run) -> None:
 
 
 _HOLDER = """
-import signal, sys
+import sys, time
 from streamsep import cli
 from streamsep.live.core import Core, ModelOptions
 from streamsep.live.gains import Gains
@@ -28,7 +28,8 @@ from streamsep.live.gains import Gains
 def hold(*arguments, **options):
     with Core(ModelOptions(), Gains()) as core:
         print(core.source.name, core.results.name, core.status.name, flush=True)
-        signal.pause()
+        while True:  # not one wait for a signal, which might come just before it
+            time.sleep(0.05)
 
 cli.build = lambda wanted: hold
 cli.main([])
