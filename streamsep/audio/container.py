@@ -6,8 +6,6 @@ declares is compared with the size on disk, so that a broken download is refused
 
 from __future__ import annotations
 
-import itertools
-import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +17,7 @@ _LESS = 64  # bytes: eight channels of eight bytes
 _MAX_CHUNKS = 1_000  # a file of zeros is a million empty chunks
 _OGG_PAGE_MAX = 65_307  # bytes, RFC 3533
 _OGG_HEADER = 27  # bytes of a page before the sizes of its segments
+_OGG_CODECS = (b"\x01vorbis", b"OpusHead")
 _OGG_BEGINS = 2  # flag of a stream's first page
 _MP3_SLACK = 4_096  # bytes: encoders disagree about whether the first and the last frame count
 _XING_OFFSET_MAX = 36  # bytes from the start of an MPEG frame to its Xing or Info tag
@@ -58,27 +57,42 @@ def wav_channels(path: Path) -> int | None:
 
 
 def ogg_links(path: Path) -> list[tuple[int, int]]:
-    """First byte and end of every Ogg stream where one follows another, as in recordings of radio; of streams side by
-    side, of all together; nothing when the file is not Ogg.
+    """First byte and end of every Ogg stream of Vorbis or Opus where one follows another, as in recordings of radio; of
+    streams side by side, of all together. Streams without sound are left out; nothing for other files.
     """
+    links: list[list[int]] = []  # first byte, end, whether there is sound
+    begun = False
     with path.open("rb") as file:
-        if file.read(4) != b"OggS":
+        if not file.read(_OGG_HEADER + 256).startswith(b"OggS"):
             return []
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
-            return list(itertools.pairwise([*_ogg_starts(pages), len(pages)]))
+        for at, page in _ogg_pages(file):
+            table = page[_OGG_HEADER : _OGG_HEADER + page[26]]
+            begins = bool(page[5] & _OGG_BEGINS)  # every stream has such a page, before all others of its own
+            if begins and not links and not page[_OGG_HEADER + len(table) :].startswith(_OGG_CODECS):
+                return []
+            if begins and not begun:
+                links.append([at, at, False])
+            begun = begins
+            if links:
+                links[-1][1] = at + _OGG_HEADER + len(table) + sum(table)
+                links[-1][2] |= 0 < int.from_bytes(page[6:14], "little") < 1 << 63  # its time
+    return [(start, end) for start, end, sounds in links if sounds]
 
 
-def _ogg_starts(pages: mmap.mmap) -> Iterator[int]:
-    """Offsets of the first pages that follow others: every stream has one, before all others of its own."""
-    at, inside = 0, False
-    while (at := pages.find(b"OggS", at)) >= 0:
-        header = pages[at : at + _OGG_HEADER]
-        if len(header) < _OGG_HEADER:
+def _ogg_pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Offset of every page, and its beginning."""
+    at = 0
+    while True:
+        file.seek(at)
+        page = file.read(_OGG_HEADER + 256)
+        if len(page) < _OGG_HEADER:
             return
-        if header[5] & _OGG_BEGINS and not inside:
-            yield at
-        inside = bool(header[5] & _OGG_BEGINS)
-        at += _OGG_HEADER + header[26] + sum(pages[at + _OGG_HEADER : at + _OGG_HEADER + header[26]])
+        if page.startswith(b"OggS"):
+            yield at, page
+            at += _OGG_HEADER + page[26] + sum(page[_OGG_HEADER : _OGG_HEADER + page[26]])
+        else:
+            later = page.find(b"OggS", 1)
+            at += later if later > 0 else len(page) - 3
 
 
 def _wav_end(file: BinaryIO) -> int:

@@ -147,7 +147,11 @@ def _check_file(path: Path) -> None:
 def _open_decoder(path: Path) -> Decoder:
     from streamsep.audio.sndfile import SndfileDecoder, knows
 
-    if len(links := ogg_links(path)) > 1:
+    try:
+        links = ogg_links(path)
+    except OSError as error:
+        raise AudioError(f"'{path}' cannot be read: {error.strerror}.") from error
+    if links not in ([], [(0, path.stat().st_size)]):
         from streamsep.audio.chain import ChainDecoder
 
         return ChainDecoder(path, links)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -159,9 +159,12 @@ def _songs(clips: Sequence[Clip]) -> dict[str, dict[str, Clip]]:
             place = (*place, clip.key)
         found.setdefault(place, {})[clip.stem] = clip
     songs: dict[str, dict[str, Clip]] = {}
-    for (name, *_), stems in found.items():
+    counts: Counter[str] = Counter()
+    for (library, *_), stems in found.items():
+        name = library
         while name in songs:
-            name += "+"
+            counts[library] += 1
+            name = f"{library}+{counts[library]}"
         songs[name] = stems
     return songs
 

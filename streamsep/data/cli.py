@@ -82,9 +82,9 @@ def import_(
     """Import songs whose stems exist.
 
     A song is a folder with any of vocals, drums, bass and other (wav, flac, mp3, ogg, opus, ...; a missing stem is
-    silence), or a .stem.mp4 file. Stems may differ in length and rate. Songs below folders called train, valid or test
-    go to OUT/train, OUT/valid and OUT/test. Songs that cannot be used are reported and skipped; exit code 2 when there
-    was one.
+    silence), or a .stem.mp4 file. Stems may differ in length and rate. Songs in or below folders called train, valid or
+    test go to OUT/train, OUT/valid and OUT/test. Songs that cannot be used are reported and skipped; exit code 2 when
+    there was one.
 
     \b
     Examples:

@@ -113,7 +113,8 @@ def open_pool(folders: list[Path]) -> list[PoolSong]:
     if not songs:
         names = ", ".join(f"'{folder}'" for folder in folders)
         within = sorted({path.parent.parent for folder in folders for path in folder.glob(f"*/*/{STEMS_FILE}")})
-        way = f"there are some in '{within[0]}'" if within else "make some with `streamsep data compose`"
+        there = " and ".join(f"'{folder}'" for folder in within)
+        way = f"there are some in {there}" if within else "make some with `streamsep data compose`"
         raise OptionError(f"no song of format npy in {names}; {way}.")
     return songs
 

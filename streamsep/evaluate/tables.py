@@ -13,6 +13,8 @@ from streamsep.config import STEMS
 from streamsep.evaluate.labels import MEASURES, row_label
 from streamsep.evaluate.scores import Row
 
+_LEFT: dict[str, Any] = {"title_justify": "left", "title_style": "bold"}
+
 
 def print_report(console: Console, report: dict[str, Any], brief: bool = False) -> None:
     """Print what ``Evaluation.to_dict`` gave: songs first unless ``brief``, the total last."""
@@ -37,8 +39,8 @@ def print_report(console: Console, report: dict[str, Any], brief: bool = False) 
 
 
 def _table(title: str, rows: Sequence[dict[str, Any]], latency_ms: dict[str, float]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("estimate", min_width=10)  # the longest word
+    table = Table(title=title, **_LEFT)
+    _estimate_column(table)
     table.add_column("latency", justify="right")
     for stem in (*STEMS, "mean"):
         table.add_column(stem, justify="right")
@@ -54,6 +56,11 @@ def _table(title: str, rows: Sequence[dict[str, Any]], latency_ms: dict[str, flo
         label = row_label(Row(row["estimate"], row["lookahead"]))
         table.add_row(escape(label), latency, *cells, style=style)
     return table
+
+
+def _estimate_column(table: Table) -> None:
+    """As narrow as the longest word; a path, which is one, goes on in the next line."""
+    table.add_column("estimate", min_width=10, overflow="fold")
 
 
 def _cell(row: dict[str, Any], stem: str) -> str:
@@ -72,20 +79,22 @@ def print_measures(console: Console, report: dict[str, Any]) -> None:
     shown = [measure for measure in MEASURES[2:] if any(measure.key in row["measures"] for row in rows)]
     if not shown:
         return
-    table = Table(title="other measures: mean over songs of the mean over stems", title_justify="left")
-    table.add_column("", no_wrap=True)
-    for row in rows:
-        table.add_column(row["label"], justify="right")
-    for measure in shown:
-        found = [row["measures"].get(measure.key) for row in rows]
-        cells = ["-" if one is None else f"{one['mean']['mean']:.2f}" for one in found]
-        table.add_row(f"{measure.name}, {measure.unit}", *cells)
-    console.print(table)
+    fit = max(1, (console.width - 26) // 15)
+    for start in range(0, len(shown), fit):
+        table = Table(title="" if start else "other measures: mean over songs of the mean over stems", **_LEFT)
+        _estimate_column(table)
+        for measure in shown[start : start + fit]:
+            table.add_column(f"{measure.name}, {measure.unit}", justify="right")
+        for row in rows:
+            found = [row["measures"].get(measure.key) for measure in shown[start : start + fit]]
+            cells = ["-" if one is None else f"{one['mean']['mean']:.2f}" for one in found]
+            table.add_row(escape(row["label"]), *cells)
+        console.print(table)
 
 
 def print_robustness(console: Console, checks: dict[str, Any]) -> None:
     """What :func:`streamsep.evaluate.robustness.measure_robustness` found."""
-    table = Table(title=f"robustness, {checks['songs']} songs", title_justify="left", title_style="bold")
+    table = Table(title=f"robustness, {checks['songs']} songs", **_LEFT)
     for name in ("", "measured", "wanted", "holds"):
         table.add_column(name)
     for row in checks["rows"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -44,6 +45,31 @@ def test_ogg_streams_that_do_not_fit_together_are_refused(tmp_path: Path) -> Non
     (tmp_path / "c.ogg").write_bytes(first + second)
     with pytest.raises(AudioError, match="changes its rate or channels on the way"):
         probe(tmp_path / "c.ogg")
-    (tmp_path / "d.ogg").write_bytes(first + first[: first.index(b"OggS", 4)])  # of the second, its first page
+    broken = bytearray(2 * first)
+    broken[len(first) + 28 : len(first) + 58] = bytes(30)  # what the second stream says of itself
+    (tmp_path / "d.ogg").write_bytes(broken)
     with pytest.raises(AudioError, match="2 streams one after another, and number 2 cannot be decoded"):
         probe(tmp_path / "d.ogg")
+
+
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_an_ogg_stream_that_had_only_begun_is_no_loss(tmp_path: Path, codec: str) -> None:
+    first = ogg(tmp_path / "a.ogg", tune(0.5, 48_000), codec=codec)
+    second = first.index(b"OggS", 4)
+    head = first[: first.index(b"OggS", second + 4)]
+    for name, file in (("last", first + head), ("between", first + head + first)):
+        (tmp_path / f"{name}.ogg").write_bytes(file)
+    assert read_audio(tmp_path / "last.ogg")[0].shape == (2, 24_000)
+    assert read_audio(tmp_path / "between.ogg")[0].shape == (2, 48_000)
+
+
+def test_ogg_streams_of_flac_are_read_as_ever(tmp_path: Path) -> None:
+    sound = tune(0.5, 48_000)
+    with av.open(str(tmp_path / "a.ogg"), "w", format="ogg") as container:
+        stream = container.add_stream("flac", rate=48_000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray((sound * 32_000).astype(np.int16), format="s16p", layout="stereo")
+        frame.rate, frame.pts = 48_000, 0
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    (tmp_path / "b.ogg").write_bytes(2 * (tmp_path / "a.ogg").read_bytes())
+    assert read_audio(tmp_path / "b.ogg")[0].shape == (2, 48_000)

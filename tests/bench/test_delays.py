@@ -22,7 +22,7 @@ MISSING = {"pulse": sound_server.missing(PULSE), "jack": sound_server.missing(JA
 def test_what_comes_back_is_later_than_the_model_itself(way: str, model: Path) -> None:
     if MISSING[way]:
         pytest.skip(MISSING[way])
-    command = [sys.executable, "-m", "tests.bench.delays", "--only", way, "--seconds", "8", "--json"]
+    command = [sys.executable, "-m", "tests.bench.delays", "--only", way, "--seconds", "12", "--json"]
     done = subprocess.run([*command, "--model", str(model)], capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

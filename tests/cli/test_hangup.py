@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,16 @@ def test_a_terminal_that_closes_gives_shared_memory_back() -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),  # whatever nohup says to these tests
     )
     assert process.stdout is not None
     names = [Path("/dev/shm", name) for name in process.stdout.readline().split()]
     assert len(names) == 3 and all(name.exists() for name in names)
     for _ in range(2):  # the system and the shell both send one, to all that run in the terminal
         os.killpg(process.pid, signal.SIGHUP)
-    process.communicate(timeout=60)
+    try:
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 129
     assert not any(name.exists() for name in names)
