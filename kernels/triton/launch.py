@@ -49,4 +49,4 @@ def depth_block(x: Tensor, block_m: int) -> int:
 
 def lengths(like: Tensor, active: Tensor | None) -> Tensor:
     """How many of one new frame count in each slot, ``[B]`` as ``like``: the bytes of ``active``, ones when None."""
-    return torch.ones_like(like, dtype=torch.uint8) if active is None else active.view(torch.uint8)
+    return torch.ones_like(like, dtype=torch.uint8) if active is None else active.contiguous().view(torch.uint8)

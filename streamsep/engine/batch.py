@@ -21,7 +21,7 @@ from torch import Tensor
 from streamsep.choices import MASK
 from streamsep.config import FRAME, PREDICTIVE_HOP
 from streamsep.engine.clock import in_hops
-from streamsep.engine.frame import MODES, FrameGraphs, FrameOutput, FrameStep, Mode
+from streamsep.engine.frame import FrameGraphs, FrameOutput, FrameStep, Mode, modes
 from streamsep.engine.hops import HopStep
 from streamsep.engine.levels import Level
 from streamsep.engine.pages import PagePool
@@ -161,7 +161,7 @@ class Batch:
         _ = self._slots.model
         if self._graphs is not None:
             with torch.inference_mode():
-                for mode in MODES:
+                for mode in modes(self.settings):
                     for bucket in self._graphs.buckets():
                         out, _ = self._run(0, bucket, [], {}, [], mode)
                         to_host(out.sound, out.codes)
@@ -179,7 +179,7 @@ class Batch:
         """Slots whose tokens are drawn, and the others, apart; none is when there are no tokens."""
         parts: dict[bool, list[int]] = {}
         for slot in sorted(slots):
-            parts.setdefault(level < Level.DRY and self._taken[slot].seed is not None, []).append(slot)
+            parts.setdefault(self.settings.draws(level) and self._taken[slot].seed is not None, []).append(slot)
         return sorted(parts.items())
 
     def _groups(self, slots: Collection[int]) -> list[list[int]]:

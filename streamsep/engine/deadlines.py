@@ -56,8 +56,12 @@ class Deadlines:
     def forget(self, name: str) -> None:
         self._standings.pop(name, None)
 
-    def plan(self, behind: Mapping[str, float], now: float, cost: Cost) -> dict[str, Level]:
-        """Seconds behind of the live streams that have a frame due → what is computed for each."""
+    def plan(
+        self, behind: Mapping[str, float], now: float, cost: Cost, kind: Callable[[str], str] = lambda name: ""
+    ) -> dict[str, Level]:
+        """Seconds behind of the live streams that have a frame due → what is computed for each. ``kind``: streams of
+        one kind share steps.
+        """
         for name, seconds in behind.items():
             self._rise(self._standings.setdefault(name, _Standing(since=now)), seconds, now)
         levels = {name: self._standings[name].level for name in behind}
@@ -65,7 +69,8 @@ class Deadlines:
         late.sort(key=behind.__getitem__, reverse=True)
         for level in (Level.LIGHT, Level.DRY):
             budget = self.limits.limit(level) - max(behind.values(), default=0.0)
-            for name in _falling([name for name in late if levels[name] < level], level, levels, budget, cost):
+            able = _helping([name for name in late if levels[name] < level], level, levels, cost, kind)
+            for name in _falling(able, level, levels, budget, cost):
                 levels[name] = level
                 self._fall(self._standings[name], level, now)
         return levels
@@ -88,18 +93,30 @@ class Deadlines:
         standing.level, standing.since = level, now
 
 
+def _helping(
+    late: Sequence[str], level: Level, levels: Mapping[str, Level], cost: Cost, kind: Callable[[str], str]
+) -> list[str]:
+    """Those of ``late`` whose kind costs less when all of them fall: a step for them alone may cost what it saves."""
+    kinds: dict[str, list[str]] = {}
+    for name in late:
+        kinds.setdefault(kind(name), []).append(name)
+    now = cost(levels) if late else 0.0
+    good = {each for each, names in kinds.items() if cost({**levels, **dict.fromkeys(names, level)}) < now}
+    return [name for name in late if kind(name) in good]
+
+
 def _falling(
     late: Sequence[str], level: Level, levels: Mapping[str, Level], budget: float, cost: Cost
 ) -> Sequence[str]:
     """As many of ``late``, from the first on, as must be given ``level`` to keep the budget; all when that is not
-    enough, none when it is not even a help.
+    enough.
     """
 
     def after(count: int) -> float:
         return cost({**levels, **dict.fromkeys(late[:count], level)})
 
-    if not late or (now := after(0)) <= budget or (best := after(len(late))) >= now:
+    if not late or after(0) <= budget:
         return ()
-    if best > budget:
+    if after(len(late)) > budget:
         return late
     return late[: bisect_left(range(len(late)), True, key=lambda count: after(count) <= budget)]

@@ -15,7 +15,7 @@ from streamsep.condition.features import mid_side
 from streamsep.config import FRAME
 from streamsep.engine.levels import Level
 from streamsep.engine.parts import Parts
-from streamsep.engine.settings import decoding_of
+from streamsep.engine.settings import Settings, decoding_of
 from streamsep.engine.slots import Slots
 from streamsep.lm import Decoding
 from streamsep.model.net import NetOutput
@@ -34,8 +34,9 @@ class Mode:
     rendered: bool = True
 
 
-# Every way a frame can take, of which some sound is wanted: without the net, there are no tokens to draw.
-MODES = tuple(Mode(level, seeded) for level in Level for seeded in (False, True) if level < Level.DRY or not seeded)
+def modes(settings: Settings) -> list[Mode]:
+    """Every way a frame can take of which some sound is wanted."""
+    return [Mode(level, seeded) for level in Level for seeded in (False, True) if settings.draws(level) or not seeded]
 
 
 @dataclass(frozen=True)

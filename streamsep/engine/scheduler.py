@@ -105,7 +105,7 @@ class Scheduler:
             pages = Pages(net.config.lm, count, next(net.parameters()).device, poison)
         self.pool = PagePool(pages)
         self._net, self._slots, self._decode, self._exact, self._graphs = net, slots, decode, exact, graphs
-        self._turns = None if limits is None else Turns(limits, self._steps)
+        self._turns = None if limits is None else Turns(limits, self._steps, self._render_of)
         self._clock = clock
         self._sessions: dict[str, _Session] = {}
         self._batches: dict[str, Batch] = {}  # by render, made when first asked for
@@ -243,6 +243,9 @@ class Scheduler:
         behind = {name: max(0.0, source.behind(now)) for name, source in due.items() if source.live}
         hurry = any(session.source.live and session.paused is None for session in self._sessions.values())
         return self._turns.plan(behind, [name for name in due if name not in behind], hurry, now)
+
+    def _render_of(self, name: str) -> str:
+        return self._sessions[name].render
 
     def _steps(self, levels: Mapping[str, Level]) -> Counter[Step]:
         """What a tick of these sessions consists of."""

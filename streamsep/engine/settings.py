@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from streamsep.choices import CODEC, FUSED, MASK
+from streamsep.choices import CODEC, FUSED, GUIDE, MASK
 from streamsep.config import STEMS
+from streamsep.engine.levels import Level
 from streamsep.lm import LIVE, Decoding
 from streamsep.model.net import Net
 
@@ -25,6 +26,13 @@ class Settings:
     def rows(self) -> int:
         """Stems that come out: those of one way of decoding after those of another."""
         return len(self.decodes) * len(STEMS)
+
+    def draws(self, level: Level) -> bool:
+        """Whether tokens are chosen at ``level``; where none are, a seed changes nothing."""
+        if level == Level.DRY:
+            return False
+        decodes = self.decodes if level == Level.FULL else (GUIDE,)
+        return self.render == CODEC or self.tokens or decodes != (GUIDE,)
 
 
 PLAIN = Settings()

@@ -41,8 +41,8 @@ def marked(groups: Sequence[Sequence[int]], first: int, stop: int, pin: bool) ->
 def to_host(*tensors: Tensor | None) -> list[NDArray | None]:
     """As arrays; what is on a GPU is copied all at once and waited for once."""
     kept = [x if x is None or not x.is_cuda else _leaving(x) for x in tensors]
-    if any(x is not None and x.is_cuda for x in tensors):
-        torch.cuda.current_stream().synchronize()
+    for device in {x.device for x in tensors if x is not None and x.is_cuda}:
+        torch.cuda.current_stream(device).synchronize()
     return [None if x is None else x.numpy() for x in kept]
 
 

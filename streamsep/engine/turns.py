@@ -18,10 +18,12 @@ Steps = Callable[[Mapping[str, Level]], Counter[Step]]
 
 
 class Turns:
-    """``steps``: what a tick that computes so much for each of these streams consists of."""
+    """``steps``: what a tick that computes so much for each of these streams consists of; ``kind``: of a stream that
+    shares steps with others of that kind.
+    """
 
-    def __init__(self, limits: Limits, steps: Steps) -> None:
-        self._deadlines, self._costs, self._steps = Deadlines(limits), Costs(), steps
+    def __init__(self, limits: Limits, steps: Steps, kind: Callable[[str], str]) -> None:
+        self._deadlines, self._costs, self._steps, self._kind = Deadlines(limits), Costs(), steps, kind
         self._waited: dict[str, int] = {}  # ticks that a stream which is not live has been passed over
 
     def forget(self, name: str) -> None:
@@ -38,7 +40,7 @@ class Turns:
         ``behind``: seconds, of the live streams that have a frame due; ``patient``: the others that have; ``hurry``:
         whether a live stream plays, due or not.
         """
-        levels = self._deadlines.plan(behind, now, self._cost)
+        levels = self._deadlines.plan(behind, now, self._cost, self._kind)
         waiting = sorted(patient, key=lambda name: -self._waited.get(name, 0))
         count = self._fitting(levels, waiting, self._deadlines.room(behind)) if hurry else len(waiting)
         for index, name in enumerate(waiting):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 import pytest
 
+from streamsep.engine.costs import Costs, Step
 from streamsep.engine.deadlines import Deadlines
 from streamsep.engine.levels import Level
 from streamsep.engine.separator import Separator
+from streamsep.engine.turns import Turns
 from tests.engine.stage import FRAME, LIMITS, Player, Sound, Stage
 
 
@@ -130,6 +133,50 @@ def test_each_fall_doubles_the_wait_for_the_way_back() -> None:
     now += LIMITS.calmest
     deadlines.plan({"a": 0.3}, now, each)
     assert deadlines.plan({"a": 0.0}, now + LIMITS.calm + 0.01, each) == {"a": Level.FULL}
+
+
+def whole(steps: Mapping[str, tuple[float, float, float]]) -> Callable[[Mapping[str, Level]], float]:
+    """Seconds of a tick where a step costs the same for few streams: by kind, the first letter, and level."""
+
+    def cost(levels: Mapping[str, Level]) -> float:
+        return sum(steps[kind][level] for kind, level in {(name[0], level) for name, level in levels.items()})
+
+    return cost
+
+
+def test_nobody_gives_way_where_that_saves_nothing() -> None:
+    cost = whole({"m": (0.03, 0.02, 0.003)})
+    assert Deadlines(LIMITS).plan({"m1": 0.19, "m2": 0.0}, 0.0, cost) == {"m1": Level.FULL, "m2": Level.FULL}
+    assert Deadlines(LIMITS).plan({"m1": 0.19, "m2": 0.1}, 0.0, cost) == {"m1": Level.LIGHT, "m2": Level.LIGHT}
+
+
+def test_a_kind_that_saves_nothing_does_not_keep_another_from_it() -> None:
+    cost = whole({"m": (0.03, 0.02, 0.003), "c": (0.03, 0.012, 0.01)})
+    behind = {"m1": 0.19, "m2": 0.01, "c1": 0.18, "c2": 0.18}
+    levels = Deadlines(LIMITS).plan(behind, 0.0, cost, lambda name: name[0])
+    assert levels == {"m1": Level.FULL, "m2": Level.FULL, "c1": Level.LIGHT, "c2": Level.LIGHT}
+
+
+def test_what_steps_cost_is_learned_from_those_that_were_taken() -> None:
+    costs, small, large = Costs(), Step("mask", Level.FULL, 1), Step("mask", Level.FULL, 512)
+    costs.learn(Counter({small: 2}), 0.02)
+    assert costs.of(Counter({small: 3})) == pytest.approx(0.03)
+    assert costs.of(Counter({large: 1})) == pytest.approx(0.01)  # the nearest that is known
+    assert costs.of(Counter({Step("codec", Level.FULL, 1): 1})) == 0
+    costs.learn(Counter({small: 1}), 0.06)
+    assert costs.of(Counter({small: 1})) == pytest.approx(0.02)  # one that took long is not believed at once
+
+
+def test_files_take_turns_and_never_starve() -> None:
+    def steps(levels: Mapping[str, Level]) -> Counter[Step]:
+        return Counter({Step("mask", Level.FULL, 1): len(levels)} if levels else {})
+
+    turns = Turns(LIMITS, steps, lambda name: "mask")
+    turns.learn({"a": Level.FULL}, 0.7 * LIMITS.patience)
+    given = [set(turns.plan({}, ["a", "b"], True, 0.0)) for _ in range(6)]
+    assert given[:2] in ([{"a"}, {"b"}], [{"b"}, {"a"}]) and given[2:] == 2 * given[:2]
+    turns.learn({"a": Level.FULL}, 100.0)
+    assert all(len(turns.plan({}, ["a", "b"], True, 0.0)) == 1 for _ in range(4))
 
 
 def test_a_session_that_fails_fails_alone(stage: Stage) -> None:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from streamsep.config import LOOKAHEADS
 from streamsep.engine import batch as batches
 from streamsep.engine.batch import Batch
-from streamsep.engine.frame import MODES
+from streamsep.engine.frame import modes
 from streamsep.engine.levels import Level
 from streamsep.engine.separator import Separator
 from streamsep.engine.settings import Settings
@@ -72,7 +72,7 @@ def test_all_graphs_are_there_before_the_first_stream(separator: Separator, rend
     graphs = batch._graphs
     assert graphs is not None
     made = set(graphs._graphs)
-    assert made == {(bucket, mode) for bucket in (1, 2, 4) for mode in MODES}
+    assert made == {(bucket, mode) for bucket in (1, 2, 4) for mode in modes(Settings(render))}
     slots = [batch.open(0), batch.open(0, seed=5), batch.open(-1, seed=6)]
     for level in Level:
         for ready in (slots[:1], slots[:2], slots):

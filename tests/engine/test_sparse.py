@@ -87,6 +87,31 @@ def test_the_last_stream_moves_down_and_goes_on(
     np.testing.assert_allclose(player.stems(), stack(alone), atol=1e-5)
 
 
+def test_masks_that_wait_for_their_hop_are_a_streams_own(separator: Separator) -> None:
+    batch = Batch(separator.net, 2, graphs=True)
+    songs = [tune(0.3, 48_000, seed=number) for number in range(2)]
+    first, second = (Player(batch, song, 48_000, -1) for song in songs)
+    for _ in range(2):  # frames end at other ticks than the neighbour's
+        first.give(batch.tick({first.slot: first.lane.next()})[first.slot])
+    play(batch, [first, second])
+    for player, song in zip((first, second), songs, strict=True):
+        np.testing.assert_allclose(player.stems(), stack(separator.separate(song, 48_000, -1)), atol=1e-5)
+
+
+def test_sessions_of_another_render_stay_where_they_are(separator: Separator) -> None:
+    scheduler, clock = Scheduler(separator.net, 8, graphs=True), Clock()
+    for name in ("codec 0", "codec 1", "codec 2"):
+        scheduler.join(name, Source(clock, 0.0, live=False), "codec")
+    for name in ("0", "1", "2"):
+        scheduler.join(name, Source(clock, 0.0, live=False))
+    scheduler.tick()
+    assert [scheduler._sessions[name].slot for name in ("codec 2", "2")] == [2, 2]
+    for name in ("0", "1"):
+        scheduler.leave(name)
+    scheduler.nudge()
+    assert [scheduler._sessions[name].slot for name in ("codec 2", "2")] == [2, 0]
+
+
 def test_sessions_follow_their_streams(separator: Separator) -> None:
     scheduler, clock = Scheduler(separator.net, 8, graphs=True), Clock()
     sources = {str(number): Source(clock, 0.0, live=False) for number in range(6)}

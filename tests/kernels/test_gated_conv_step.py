@@ -18,7 +18,10 @@ def _inputs(tokens: int, dim: int, kernel: int) -> list[torch.Tensor]:
     return [x, past, weight, 1 + 0.3 * norm]
 
 
-@pytest.mark.parametrize("active", [None, ACTIVE], ids=["all", "some"])
+STRIDED = torch.stack((ACTIVE, ~ACTIVE), 1)[:, 0]
+
+
+@pytest.mark.parametrize("active", [None, ACTIVE, STRIDED], ids=["all", "some", "strided"])
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5])
 @pytest.mark.parametrize(("tokens", "dim"), [(1, 3), (2, 131), (8, 128), (5, 257)])
 @pytest.mark.parametrize(("backend", "dtype"), backends("gated_conv_step"))
