@@ -69,7 +69,9 @@ class Deadlines:
         late.sort(key=behind.__getitem__, reverse=True)
         for level in (Level.LIGHT, Level.DRY):
             budget = self.limits.limit(level) - max(behind.values(), default=0.0)
-            able = _helping([name for name in late if levels[name] < level], level, levels, cost, kind)
+            if (before := cost(levels)) <= budget:
+                continue
+            able = _helping([name for name in late if levels[name] < level], level, levels, before, cost, kind)
             for name in _falling(able, level, levels, budget, cost):
                 levels[name] = level
                 self._fall(self._standings[name], level, now)
@@ -94,14 +96,18 @@ class Deadlines:
 
 
 def _helping(
-    late: Sequence[str], level: Level, levels: Mapping[str, Level], cost: Cost, kind: Callable[[str], str]
+    late: Sequence[str],
+    level: Level,
+    levels: Mapping[str, Level],
+    before: float,
+    cost: Cost,
+    kind: Callable[[str], str],
 ) -> list[str]:
     """Those of ``late`` whose kind costs less when all of them fall: a step for them alone may cost what it saves."""
     kinds: dict[str, list[str]] = {}
     for name in late:
         kinds.setdefault(kind(name), []).append(name)
-    now = cost(levels) if late else 0.0
-    good = {each for each, names in kinds.items() if cost({**levels, **dict.fromkeys(names, level)}) < now}
+    good = {each for each, names in kinds.items() if cost({**levels, **dict.fromkeys(names, level)}) < before}
     return [name for name in late if kind(name) in good]
 
 
@@ -115,8 +121,6 @@ def _falling(
     def after(count: int) -> float:
         return cost({**levels, **dict.fromkeys(late[:count], level)})
 
-    if not late or after(0) <= budget:
-        return ()
     if after(len(late)) > budget:
         return late
     return late[: bisect_left(range(len(late)), True, key=lambda count: after(count) <= budget)]

@@ -96,31 +96,28 @@ async def forgotten(session: Session) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_a_new_session_has_the_faders_where_they_were(forgetful: Running) -> None:
+def mixed(running: Running, *changes: tuple[int | None, dict[str, float]]) -> np.ndarray:
+    """What comes back of SONG under gains, each from its position on, when the session is lost after 9,600 samples."""
+
     async def play() -> np.ndarray:
-        async with await connect(forgetful.url, 48_000, 2, live=False, stems=("mix",)) as session:
-            await session.set(gains={"vocals": 0.0, "drums": 0.0})
-            await session.set(gains={"bass": 0.0, "other": 0.0})
+        async with await connect(running.url, 48_000, 2, live=False, stems=("mix",)) as session:
+            for position, gains in changes:
+                await session.set(position, gains=gains)
             await session.send(SONG[:, :9_600])
             await forgotten(session)
             await session.send(SONG[:, 9_600:])
             await session.finish()
             return (await collect(session))["mix"]
 
-    mix = run(play(), 10)
+    return run(play(), 10)
+
+
+def test_a_new_session_has_the_faders_where_they_were(forgetful: Running) -> None:
+    mix = mixed(forgetful, (None, {"vocals": 0.0, "drums": 0.0}), (None, {"bass": 0.0, "other": 0.0}))
     assert mix.shape == SONG.shape and np.abs(mix[:, 14_400:]).max() < 1e-3
 
 
 def test_and_moves_them_when_they_were_to_be_moved(forgetful: Running) -> None:
-    async def play() -> np.ndarray:
-        async with await connect(forgetful.url, 48_000, 2, live=False, stems=("mix",)) as session:
-            await session.set(24_000, gains=SILENT)
-            await session.send(SONG[:, :9_600])
-            await forgotten(session)
-            await session.send(SONG[:, 9_600:])
-            await session.finish()
-            return (await collect(session))["mix"]
-
-    mix = run(play(), 10)
+    mix = mixed(forgetful, (24_000, SILENT))
     np.testing.assert_allclose(mix[:, :24_000], SONG[:, :24_000], atol=1e-4)
     assert np.abs(mix[:, 28_800:]).max() < 1e-3

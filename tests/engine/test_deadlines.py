@@ -20,6 +20,12 @@ def stage(separator: Separator, monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(separator.net, monkeypatch)
 
 
+@pytest.fixture
+def recorded(separator: Separator, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """On graphs, where a step costs the same for few streams as for many."""
+    return Stage(separator.net, monkeypatch, graphs=True)
+
+
 def test_with_time_enough_nobody_gives_way(stage: Stage) -> None:
     stage.costs(0.009, 0.002)
     stage.join(4)
@@ -196,40 +202,31 @@ def test_a_session_that_fails_fails_alone(stage: Stage) -> None:
     stage.scheduler.join(bad, Player(stage.clock, 0.0))
 
 
-def test_where_a_step_costs_the_same_for_few_a_stall_makes_nobody_give_way(
-    separator: Separator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = Stage(separator.net, monkeypatch, graphs=True)
-    stage.costs(0.022, 0.015, 0.003)
-    stage.join(8)
-    stage.run(0.5)
-    stage.clock.now += 0.15
-    given = stage.run(1)
+def test_where_a_step_costs_the_same_for_few_a_stall_makes_nobody_give_way(recorded: Stage) -> None:
+    recorded.costs(0.022, 0.015, 0.003)
+    recorded.join(8)
+    recorded.run(0.5)
+    recorded.clock.now += 0.15
+    given = recorded.run(1)
     assert all(set(counts) == {Level.FULL} for counts in given.values())
-    stage.run(0.1)
-    assert max(player.worst for player in stage.players.values()) < LIMITS.patience
+    recorded.run(0.1)
+    assert max(player.worst for player in recorded.players.values()) < LIMITS.patience
 
 
-def test_where_a_step_costs_the_same_for_few_all_give_way_and_come_back(
-    separator: Separator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = Stage(separator.net, monkeypatch, graphs=True)
-    stage.costs(0.05, 0.015, 0.003)
-    stage.join(8)
-    given = stage.run(2)
+def test_where_a_step_costs_the_same_for_few_all_give_way_and_come_back(recorded: Stage) -> None:
+    recorded.costs(0.05, 0.015, 0.003)
+    recorded.join(8)
+    given = recorded.run(2)
     assert all(counts[Level.LIGHT] and not counts[Level.DRY] for counts in given.values())
-    assert max(player.worst for player in stage.players.values()) < LIMITS.light + 2 * FRAME
-    stage.costs(0.022, 0.015, 0.003)
-    stage.run(LIMITS.calmest + 0.6)
-    assert all(set(counts) == {Level.FULL} for counts in stage.run(0.4).values())
+    assert max(player.worst for player in recorded.players.values()) < LIMITS.light + 2 * FRAME
+    recorded.costs(0.022, 0.015, 0.003)
+    recorded.run(LIMITS.calmest + 0.6)
+    assert all(set(counts) == {Level.FULL} for counts in recorded.run(0.4).values())
 
 
-def test_files_beside_live_sound_take_the_rest_of_a_graph(
-    separator: Separator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = Stage(separator.net, monkeypatch, graphs=True)
-    stage.costs(0.022, 0.015)
-    stage.join(1)
-    stage.join(7, live=False)
-    given = stage.run(1)
+def test_files_beside_live_sound_take_the_rest_of_a_graph(recorded: Stage) -> None:
+    recorded.costs(0.022, 0.015)
+    recorded.join(1)
+    recorded.join(7, live=False)
+    given = recorded.run(1)
     assert all(counts[Level.FULL] > 20 for counts in given.values())  # all at once, as if they were one
