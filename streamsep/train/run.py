@@ -56,7 +56,7 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     keep_freed_memory()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    recipe = load_recipe(options.recipe)
+    recipe = with_codec_of(options.init, load_recipe(options.recipe))
     given = {name: getattr(options, name) for name in ("steps", "precision", "compile")}
     config = replace(recipe.stages[stage], **{name: value for name, value in given.items() if value is not None})
     accelerator = Accelerator()
@@ -108,18 +108,22 @@ def mixtures(options: TrainOptions, config: StageConfig) -> MixingDataset:
     return MixingDataset(options.pools, config.frames, config.batch, config.seed, config.mixing, settle)
 
 
+def with_codec_of(init: str | None, recipe: Recipe) -> Recipe:
+    """The recipe on the codec of the model that training begins with: it comes with its model, of whatever shape."""
+    if init is None:
+        return recipe
+    return replace(recipe, model=replace(recipe.model, codec=load_model(find_model(init)).config.codec))
+
+
 def paper_codec(recipe: Recipe, options: TrainOptions) -> Codec:
     """The trained codec that a paper model builds on: that of the model to begin with, or of the stage before.
 
-    Raises OptionError when it is not of the recipe's shape or not there.
+    Raises OptionError when it is not there.
     """
-    if options.init is None:
-        codec = Codec(recipe.model.codec)
-        load_weights(options.out / "codec" / BEST, codec)
-        return codec
-    codec = load_model(find_model(options.init)).codec
-    if codec.cfg != recipe.model.codec:
-        raise OptionError(f"the codec of '{options.init}' is not of the recipe's shape; choose that model's recipe.")
+    if options.init is not None:
+        return load_model(find_model(options.init)).codec
+    codec = Codec(recipe.model.codec)
+    load_weights(options.out / "codec" / BEST, codec)
     return codec
 
 

@@ -12,7 +12,9 @@ import torch
 from streamsep.audio.files import read_audio
 from streamsep.codec.model import Codec
 from streamsep.config import STEMS
+from streamsep.engine.separator import find_model
 from streamsep.errors import OptionError
+from streamsep.model.checkpoint import load_model
 from streamsep.paper.checkpoint import load_paper
 from streamsep.train.checkpoint import load_weights, save_weights
 from streamsep.train.loop import BEST
@@ -93,9 +95,14 @@ def test_what_does_not_go_together_is_said_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_codec_of_another_shape_is_refused(recipe: Path, pool: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="the codec of 'tiny' is not of the recipe's shape"):
-        train("paper", TrainOptions(str(recipe), (pool,), None, tmp_path, init="tiny", workers=0))
+def test_the_codec_of_init_comes_with_its_shape(recipe: Path, pool: Path, tmp_path: Path) -> None:
+    options = TrainOptions(str(recipe), (pool,), None, tmp_path / "out", steps=1, init="tiny", workers=0)
+    train("paper", options)
+    of_tiny = load_model(find_model("tiny")).config.codec
+    assert load_paper(tmp_path / "out" / "model").codec.cfg == of_tiny != load_recipe(str(recipe)).model.codec
+
+
+def test_a_paper_model_without_a_codec_and_of_a_bad_order(recipe: Path, pool: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="train that stage first"):
         train("paper", TrainOptions(str(recipe), (pool,), None, tmp_path, workers=0))
     bad = tmp_path / "bad.toml"
