@@ -14,7 +14,7 @@ from streamsep.train.checkpoint import load_weights
 from streamsep.train.loop import BEST, Trainer
 from streamsep.train.memory import keep_freed_memory
 from streamsep.train.recipe import load_recipe
-from streamsep.train.run import TrainOptions, mixtures, paper_codec, source
+from streamsep.train.run import TrainOptions, mixtures, paper_codec, source, starting_model
 from streamsep.train.validation import ValidationSongs
 
 STAGE = "ablation"
@@ -30,7 +30,7 @@ def train_variants(options: TrainOptions, log: Callable[[str], None]) -> Ablatio
     if options.steps is not None:
         config = replace(config, steps=options.steps)
     config = replace(config, score_every=config.steps)  # chosen by nothing: all are measured where they end
-    codec: Codec = paper_codec(recipe, options)
+    codec: Codec = paper_codec(recipe, options.out, starting_model(options))
     nets = AblationNets(recipe, codec, config.seed)
     device = Accelerator().device
     valid = None if options.valid is None else ValidationSongs(options.valid, device=device)

@@ -56,7 +56,9 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     keep_freed_memory()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    recipe = with_codec_of(options.init, load_recipe(options.recipe))
+    recipe, start = load_recipe(options.recipe), starting_model(options)
+    if start is not None:  # its codec comes with it, of whatever shape
+        recipe = replace(recipe, model=replace(recipe.model, codec=start.config.codec))
     given = {name: getattr(options, name) for name in ("steps", "precision", "compile")}
     config = replace(recipe.stages[stage], **{name: value for name, value in given.items() if value is not None})
     accelerator = Accelerator()
@@ -68,9 +70,10 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     torch.manual_seed(config.seed)
     data = mixtures(options, replace(config, seed=config.seed + RANK_SEED * accelerator.process_index))
     if stage == "paper":
-        made: Stage = PaperStage(PaperNet(recipe.paper_model, paper_codec(recipe, options)), config, valid)
+        made: Stage = PaperStage(PaperNet(recipe.paper_model, paper_codec(recipe, options.out, start)), config, valid)
     else:
-        made = STAGES[stage](recipe, config, valid, options.out, _start(options.init, recipe))
+        grown = None if start is None else _grown(start, recipe, options.init)
+        made = STAGES[stage](recipe, config, valid, options.out, grown)
     judge = "" if valid is None or options.valid is None else f"{len(valid.songs)} songs of '{options.valid.name}'"
     trainer = Trainer(made, config, options.out / stage, log, judge)
 
@@ -108,22 +111,20 @@ def mixtures(options: TrainOptions, config: StageConfig) -> MixingDataset:
     return MixingDataset(options.pools, config.frames, config.batch, config.seed, config.mixing, settle)
 
 
-def with_codec_of(init: str | None, recipe: Recipe) -> Recipe:
-    """The recipe on the codec of the model that training begins with: it comes with its model, of whatever shape."""
-    if init is None:
-        return recipe
-    return replace(recipe, model=replace(recipe.model, codec=load_model(find_model(init)).config.codec))
+def starting_model(options: TrainOptions) -> Net | None:
+    """The model that training begins with, where one is given."""
+    return None if options.init is None else load_model(find_model(options.init))
 
 
-def paper_codec(recipe: Recipe, options: TrainOptions) -> Codec:
+def paper_codec(recipe: Recipe, out: Path, start: Net | None) -> Codec:
     """The trained codec that a paper model builds on: that of the model to begin with, or of the stage before.
 
     Raises OptionError when it is not there.
     """
-    if options.init is not None:
-        return load_model(find_model(options.init)).codec
+    if start is not None:
+        return start.codec
     codec = Codec(recipe.model.codec)
-    load_weights(options.out / "codec" / BEST, codec)
+    load_weights(out / "codec" / BEST, codec)
     return codec
 
 
@@ -155,14 +156,11 @@ Make = Callable[[Recipe, StageConfig, ValidationSongs | None, Path, Net | None],
 STAGES: dict[str, Make] = {"guide": _guide, "codec": _codec, "lm": _lm}
 
 
-def _start(init: str | None, recipe: Recipe) -> Net | None:
-    """The model that training begins with, grown to the recipe's trunk where that is larger.
+def _grown(net: Net, recipe: Recipe, init: str | None) -> Net:
+    """The model ``init`` that training begins with, grown to the recipe's trunk where that is larger.
 
     Raises OptionError when it is not of the recipe's shape.
     """
-    if init is None:
-        return None
-    net = load_model(find_model(init))
     had, asked = net.config.condition, recipe.model.condition
     if had.layers < asked.layers <= 2 * had.layers:
         net = deepen(net, asked.layers)
