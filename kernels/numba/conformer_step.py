@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from kernels.numba.compile import jit, part
-from kernels.numba.matrices import add_product, numbers, outputs
+from kernels.numba.exponential import exp
+from kernels.numba.kept import kept_numbers
+from kernels.numba.matrices import add_product, outputs
 from kernels.numba.parts import array, attend_ring, mlp_rows, norm_rows
 from kernels.reference.conformer_step import ConformerWeights
 
@@ -29,14 +31,32 @@ def conformer_step(
         raise TypeError(f"the numba Conformer step takes float32 on the CPU, got {x.dtype} on {x.device}")
     rows = x.detach().numpy().reshape(-1, x.shape[-1]).copy()
     moves = np.ones(len(x), dtype=np.bool_) if active is None else active.numpy()
-    w = ConformerWeights(*(numbers(each) for each in weights))
-    mlp_rows(rows, w.first_norm, w.first_up, w.first_down)
-    ring = key.numpy(), value.numpy(), w.distance, array(position), moves
-    _time(rows, w.time_norm, w.time_qkv, w.time_out, *ring)
-    _convolution(rows, w.conv_norm, w.conv_up, w.depthwise, w.inner_norm, w.conv_down, past.numpy(), moves)
-    _bands(rows, w.bands_norm, w.bands_qkv, w.bands_out, x.shape[1], key.shape[2])
-    mlp_rows(rows, w.second_norm, w.second_up, w.second_down)
+    _block(rows, kept_numbers(weights), key.numpy(), value.numpy(), past.numpy(), array(position), moves)
     return torch.from_numpy(rows.reshape(x.shape))
+
+
+@jit
+def _block(
+    rows: Any,  # [B·N, D], changed in place
+    weights: Any,  # of a ConformerWeights
+    key: Any,  # [B, N, H, W, d], changed in place
+    value: Any,
+    past: Any,  # [B, N, K - 1, D], changed in place
+    position: Any,  # [B]
+    moves: Any,  # [B] bool
+) -> None:
+    (
+        first_norm, first_up, first_down,
+        time_norm, time_qkv, time_out, distance,
+        conv_norm, conv_up, depthwise, inner_norm, conv_down,
+        bands_norm, bands_qkv, bands_out,
+        second_norm, second_up, second_down,
+    ) = weights  # fmt: skip
+    mlp_rows(rows, first_norm, first_up, first_down)
+    _time(rows, time_norm, time_qkv, time_out, key, value, distance, position, moves)
+    _convolution(rows, conv_norm, conv_up, depthwise, inner_norm, conv_down, past, moves)
+    _bands(rows, bands_norm, bands_qkv, bands_out, key.shape[1], key.shape[2])
+    mlp_rows(rows, second_norm, second_up, second_down)
 
 
 @part
@@ -49,7 +69,7 @@ def _opened(rows: Any, norm: Any, weight: Any) -> Any:
     return y
 
 
-@jit
+@part
 def _time(
     rows: Any,  # [B·N, D], changed in place
     norm: Any,
@@ -88,7 +108,7 @@ def _time(
     add_product(mixed, out, rows)
 
 
-@jit
+@part
 def _convolution(
     rows: Any,  # [B·N, D], changed in place
     norm: Any,
@@ -106,7 +126,7 @@ def _convolution(
     for r in range(rows.shape[0]):
         b, n = r // tokens, r % tokens
         for i in range(dim):
-            h = opened[r, i] / (one + math.exp(-opened[r, dim + i]))
+            h = opened[r, i] / (one + exp(-opened[r, dim + i]))
             total = h * depthwise[before, i]
             for k in range(before):
                 total += past[b, n, k, i] * depthwise[k, i]
@@ -120,11 +140,11 @@ def _convolution(
     norm_rows(y, inner_norm, hidden)
     for r in range(rows.shape[0]):
         for i in range(dim):
-            hidden[r, i] = hidden[r, i] / (one + math.exp(-hidden[r, i]))
+            hidden[r, i] = hidden[r, i] / (one + exp(-hidden[r, i]))
     add_product(hidden, down, rows)
 
 
-@jit
+@part
 def _bands(rows: Any, norm: Any, qkv: Any, out: Any, tokens: int, heads: int) -> None:
     """Attention among the tokens of each slot; rows [B·N, D] in place."""
     count, width = rows.shape
@@ -146,7 +166,7 @@ def _bands(rows: Any, norm: Any, qkv: Any, out: Any, tokens: int, heads: int) ->
                 top = max(top, scores[u])
             total = np.float32(0)
             for u in range(tokens):
-                scores[u] = math.exp(scores[u] - top)
+                scores[u] = exp(scores[u] - top)
                 total += scores[u]
             for u in range(tokens):
                 weight = scores[u] / total

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from kernels.numba.compile import jit, part
+from kernels.numba.exponential import exp
+from kernels.numba.kept import kept_numbers
 from kernels.numba.linear import add_linear
-from kernels.numba.matrices import add_product, numbers, outputs, pick
+from kernels.numba.matrices import add_product, outputs, pick
 from kernels.numba.parts import array, mlp_rows, norm_rows
 from kernels.numba.sample import NOTHING, choose, uniform
 from kernels.reference.depth_decode import Choice, DepthPlan, Emitted
@@ -45,9 +47,7 @@ def depth_decode(
     logits = np.empty((frames, places, vectors.shape[1]), np.float32)
     ends = np.cumsum(np.array([len(books) for books in plan.books]))
     _chain(
-        array(weights.feed),
-        tuple(tuple(numbers(w) for w in layer) for layer in weights.layers),
-        tuple(numbers(w) for w in weights.heads),
+        *kept_numbers(weights),
         heads,
         array(vectors),
         array(scale),
@@ -136,7 +136,7 @@ def _add_mean(logits: Any, table: Any, scale: Any, latent: Any) -> None:
     mean = np.zeros(table.shape[1], np.float32)
     total = np.float32(0)
     for k in range(logits.shape[0]):
-        weight = math.exp(logits[k] - top)
+        weight = exp(logits[k] - top)
         total += weight
         for i in range(table.shape[1]):
             mean[i] += weight * table[k, i]
@@ -190,7 +190,7 @@ def _attend(projected: Any, past: Any, filled: int, bias: Any, mixed: Any) -> No
                     top = max(top, scores[u])
                 total = np.float32(0)
                 for u in range(end):
-                    scores[u] = math.exp(scores[u] - top)
+                    scores[u] = exp(scores[u] - top)
                     total += scores[u]
                 for u in range(end):
                     weight = scores[u] / total

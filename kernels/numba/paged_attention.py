@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kernels.numba.compile import jit, part
+from kernels.numba.exponential import exp
 from kernels.numba.parts import array, rows_of
 from kernels.reference.pages import check_ring
 
@@ -76,7 +77,7 @@ def _softmax(scores: Any) -> None:
         top = max(top, scores[u])
     total = np.float32(0)
     for u in range(scores.shape[0]):
-        scores[u] = math.exp(scores[u] - top)
+        scores[u] = exp(scores[u] - top)
         total += scores[u]
     for u in range(scores.shape[0]):
         scores[u] /= total

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from kernels.numba.compile import jit, part
-from kernels.numba.matrices import add_product, numbers, outputs
+from kernels.numba.exponential import exp
+from kernels.numba.kept import kept_numbers
+from kernels.numba.matrices import add_product, outputs
 from kernels.numba.parts import array, mlp_rows, norm_rows, rotate
 from kernels.reference.layer import LayerWeights
 
@@ -50,19 +52,14 @@ def step(
     rows = x.detach().numpy().copy()
     moves = np.ones(len(rows), dtype=np.bool_) if active is None else active.numpy()
     pages = k_pages.numpy(), v_pages.numpy(), table
-    _layer(rows, *(numbers(w) for w in layer), *pages, array(position), array(cos), array(sin), moves)
+    _layer(rows, kept_numbers(layer), *pages, array(position), array(cos), array(sin), moves)
     return torch.from_numpy(rows)
 
 
 @jit
 def _layer(
     x: Any,  # [B, D], changed in place
-    attention_norm: Any,
-    qkv: Any,
-    out: Any,
-    mlp_norm: Any,
-    gate_up: Any,
-    down: Any,
+    weights: Any,  # of a LayerWeights
     k_pages: Any,  # [P, page, kv_heads, head_dim]
     v_pages: Any,
     table: Any,  # [B, R]
@@ -71,6 +68,7 @@ def _layer(
     sin: Any,
     moves: Any,  # [B] bool
 ) -> None:
+    attention_norm, qkv, out, mlp_norm, gate_up, down = weights
     slots = x.shape[0]
     page, kv_heads, dim = k_pages.shape[1], k_pages.shape[2], k_pages.shape[3]
     window = page * table.shape[1]
@@ -113,7 +111,7 @@ def _attend(q: Any, k_pages: Any, v_pages: Any, table: Any, count: int, mixed: A
                 top = max(top, scores[u])
         total = np.float32(0)
         for u in range(count):
-            scores[u] = math.exp(scores[u] - top)
+            scores[u] = exp(scores[u] - top)
             total += scores[u]
         for first in range(0, count, page):
             values = v_pages[table[first // page]]

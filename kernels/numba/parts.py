@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from kernels.numba.compile import array, part
+from kernels.numba.exponential import exp
 from kernels.numba.matrices import add_product, outputs
 
 _EPS = np.float32(1e-6)
@@ -46,7 +47,7 @@ def swiglu_rows(gate_up: Any, y: Any) -> None:
     for r in range(y.shape[0]):
         for i in range(half):
             gate = gate_up[r, i]
-            y[r, i] = gate / (one + math.exp(-gate)) * gate_up[r, half + i]
+            y[r, i] = gate / (one + exp(-gate)) * gate_up[r, half + i]
 
 
 @part
@@ -94,7 +95,7 @@ def attend_ring(q: Any, key: Any, value: Any, distance: Any, at: int, count: int
         top = max(top, scores[u])
     total = np.float32(0)
     for u in range(count):
-        scores[u] = math.exp(scores[u] - top)
+        scores[u] = exp(scores[u] - top)
         total += scores[u]
     for u in range(count):
         weight = scores[u] / total

@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from kernels.numba import conformer_step as float32
-from kernels.numba_int8.quantize import Kept, matrices_in_int8
+from kernels.numba.kept import Kept
+from kernels.numba_int8.quantize import matrices_in_int8
 from kernels.reference.conformer_step import ConformerWeights
 
 _NO_MATRIX = ("distance", "depthwise")

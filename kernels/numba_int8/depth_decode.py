@@ -7,8 +7,9 @@ from typing import Any, cast
 from torch import Tensor
 
 from kernels.numba import depth_decode as float32
+from kernels.numba.kept import Kept
 from kernels.numba_int8.paged_step import int8_layer
-from kernels.numba_int8.quantize import Kept, quantize
+from kernels.numba_int8.quantize import quantize
 from kernels.reference.depth_decode import Emitted
 from kernels.reference.depth_step import DepthHeads, DepthWeights
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Collection
+from typing import Any, TypeVar, cast
 
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from kernels.numba.matrices import Quantized
 
 Weights = TypeVar("Weights", bound=tuple[Tensor, ...])
-Stamp = tuple[tuple[int, int], ...]
 
 
 def quantize(weight: Tensor) -> Quantized:
@@ -35,18 +33,3 @@ def matrices_in_int8(weights: Weights, keep: Collection[str] = ()) -> Weights:
     group = cast("Any", weights)
     own = {n: quantize(w) if w.dim() == 2 and n not in keep else w.detach().clone() for n, w in group._asdict().items()}
     return cast("Weights", group._replace(**own))
-
-
-class Kept(Generic[Weights]):
-    """``make``'s result for a group of weights, as long as its first tensor lives and none of it changes."""
-
-    def __init__(self, make: Callable[[Weights], Weights]) -> None:
-        self._make = make
-        self._made: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-
-    def __call__(self, weights: Weights) -> Weights:
-        stamp = tuple((x.data_ptr(), 0 if x.is_inference() else x._version) for x in weights)
-        known = self._made.get(weights[0])
-        if known is None or known[0] != stamp:
-            known = self._made[weights[0]] = stamp, self._make(weights)
-        return known[1]
