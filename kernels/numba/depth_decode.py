@@ -12,7 +12,7 @@ from torch import Tensor
 from kernels.numba.compile import jit, part
 from kernels.numba.exponential import exp
 from kernels.numba.kept import kept_numbers
-from kernels.numba.linear import add_linear
+from kernels.numba.linear import add_linear, add_rows
 from kernels.numba.matrices import add_product, outputs, pick
 from kernels.numba.parts import array, mlp_rows, norm_rows
 from kernels.numba.sample import NOTHING, choose, uniform
@@ -133,15 +133,15 @@ def _add_mean(logits: Any, table: Any, scale: Any, latent: Any) -> None:
     top = logits[0]
     for k in range(logits.shape[0]):
         top = max(top, logits[k])
-    mean = np.zeros(table.shape[1], np.float32)
+    weight = np.empty((1, logits.shape[0]), np.float32)
     total = np.float32(0)
     for k in range(logits.shape[0]):
-        weight = exp(logits[k] - top)
-        total += weight
-        for i in range(table.shape[1]):
-            mean[i] += weight * table[k, i]
+        weight[0, k] = exp(logits[k] - top)
+        total += weight[0, k]
+    mean = np.zeros((1, table.shape[1]), np.float32)
+    add_rows(weight, table, mean)
     for i in range(table.shape[1]):
-        latent[i] += mean[i] / total * scale
+        latent[i] += mean[0, i] / total * scale
 
 
 @part

@@ -118,3 +118,25 @@ def add_linear_int8(x: Any, weight: Any, scale: Any, y: Any) -> None:
             for i in range(inputs):
                 a0 += np.float32(weight[o, i]) * x[r, i]
             y[r, o] += a0 * scale[o]
+
+
+@part
+def add_rows(x: Any, weight: Any, y: Any) -> None:
+    """y += x · weight: x ``[M, I]``, weight ``[I, O]``, y ``[M, O]``, float32, C order.
+
+    Eight rows of the weight at a time, as many numbers as stay in registers while those of y come and go.
+    """
+    rows, inputs = x.shape
+    blocked = inputs // 8 * 8
+    for i in range(0, blocked, 8):
+        for r in range(rows):
+            u0, u1, u2, u3 = x[r, i], x[r, i + 1], x[r, i + 2], x[r, i + 3]
+            u4, u5, u6, u7 = x[r, i + 4], x[r, i + 5], x[r, i + 6], x[r, i + 7]
+            for o in range(y.shape[1]):
+                low = (u0 * weight[i, o] + u1 * weight[i + 1, o]) + (u2 * weight[i + 2, o] + u3 * weight[i + 3, o])
+                high = (u4 * weight[i + 4, o] + u5 * weight[i + 5, o]) + (u6 * weight[i + 6, o] + u7 * weight[i + 7, o])
+                y[r, o] += low + high
+    for i in range(blocked, inputs):
+        for r in range(rows):
+            for o in range(y.shape[1]):
+                y[r, o] += x[r, i] * weight[i, o]

@@ -5,7 +5,6 @@ from kernels.reference.depth_step import DepthHeads, DepthWeights, depth_logits,
 from kernels.reference.layer import LayerWeights
 from kernels.reference.rms_norm import rms_norm
 from kernels.reference.rope import apply_rope, rope_frequencies, rope_rotation
-from kernels.reference.softmax_mean import softmax_mean
 from kernels.reference.swiglu import swiglu
 from kernels.reference.temporal_step import temporal_step
 from kernels.reference.window_attention import (
@@ -32,7 +31,6 @@ __all__ = [
     "rms_norm",
     "rope_frequencies",
     "rope_rotation",
-    "softmax_mean",
     "swiglu",
     "temporal_step",
     "window_attention",

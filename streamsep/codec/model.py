@@ -105,7 +105,7 @@ class Codec(StreamModule):
     ) -> Tensor:
         """One frame of :meth:`decode_latents`: [B, C], [B] → [B, 2, 2, 961] complex."""
         acoustic = torch.zeros_like(semantic) if acoustic is None else acoustic
-        env = self.semantic.decode(semantic)
+        env = self.semantic.decode_step(semantic)
         return self.decoder.step(semantic, acoustic, env, level, state.child("decoder"), active)
 
     def forward(self, spectrum: Tensor, level: Tensor) -> Tensor:

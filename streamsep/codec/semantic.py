@@ -7,17 +7,21 @@ envelopes. A linear way past each MLP keeps such blends close to blends of what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from kernels.reference.frame_net import FrameBlockWeights, FrameNetWeights, frame_net
 from streamsep.codec.blocks import FrameBlock
 from streamsep.codec.envelope import ENVELOPE_FEATURES, FLOOR
 from streamsep.codec.quantizer import Quantized, ResidualVQ
 from streamsep.codec.teacher import EnvelopeTeacher
 from streamsep.config import CodecConfig
 from streamsep.streaming import State, StreamModule
+from streamsep.streaming.held import Held
 
 _SILENT_WEIGHT = 0.02  # of a silent frame: silence is common, one code is enough for it
 
@@ -33,9 +37,21 @@ class FrameNet(nn.Module):
         self.norm = nn.RMSNorm(dim)
         self.leave = nn.Linear(dim, outputs, bias=False)
         nn.init.normal_(self.leave.weight, std=0.2 * dim**-0.5)
+        self.weights = Held(self, self._gather)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.straight(x) + self.leave(self.norm(self.blocks(self.enter(x))))
+
+    def _gather(self) -> FrameNetWeights:
+        straight, enter = self.straight, self.enter
+        blocks = tuple(
+            FrameBlockWeights(block.norm.weight, block.up.weight, block.up.bias, block.down.weight, block.down.bias)
+            for block in cast("list[FrameBlock]", list(self.blocks))
+        )
+        return FrameNetWeights(
+            *(straight.weight, straight.bias, enter.weight, enter.bias),
+            *(blocks, self.norm.weight, self.leave.weight),
+        )
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,7 @@ class SemanticPath(StreamModule):
         )
         self.decoder = FrameNet(cfg.code_dim, cfg.dim, features_dim, *shape)
         nn.init.constant_(self.decoder.straight.bias, 0.5 * FLOOR)
+        self.frame_net: Callable[..., Tensor] = frame_net  # another implementation may be put in its place
 
     def forward(self, features: Tensor) -> SemanticOutput:
         """``features`` [..., F] → tokens and the features they stand for; in training mode codebooks move."""
@@ -83,3 +100,7 @@ class SemanticPath(StreamModule):
     def decode(self, latent: Tensor) -> Tensor:
         """Latent [..., C], a sum of code vectors or of their means → envelopes [..., 240]."""
         return self.decoder(latent)[..., :ENVELOPE_FEATURES]
+
+    def decode_step(self, latent: Tensor) -> Tensor:
+        """``decode`` in a step of a stream, where nothing is trained."""
+        return self.frame_net(self.decoder.weights(), latent, ENVELOPE_FEATURES)

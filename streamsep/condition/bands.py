@@ -32,6 +32,13 @@ def band_widths(device: torch.device | str = "cpu") -> Tensor:
         return band_matrix(device).sum(0)
 
 
+@functools.lru_cache(maxsize=8)
+def band_edges(device: torch.device | str = "cpu") -> Tensor:
+    """[121] int64: where each envelope band begins, then the end. Made once a device: do not change it."""
+    with torch.inference_mode(False):
+        return torch.tensor(envelope_edges()).to(device)
+
+
 def band_sum(power: Tensor) -> Tensor:
     """Sum bins into envelope bands: [..., 961] → [..., 120]. A matrix product: faster on a CPU than an indexed add."""
     return power @ band_matrix(power.device, power.dtype)
@@ -87,3 +94,12 @@ class BandLinear(nn.Module):
             rows = part.reshape(part.shape[0], bands, -1).transpose(0, 1)
             out.append(torch.bmm(rows, weight.to(rows.dtype)).transpose(0, 1))
         return torch.cat(out, 1) + self.bias
+
+    def rows(self) -> Tensor:
+        """[bins·channels, dim]: the weights bin by bin, without those that meet the padding."""
+        edges, out = trunk_edges(), list[Tensor]()
+        for (_, _, width), weight in zip(self.groups, self.weights, strict=True):
+            for own in weight:
+                band = len(out)
+                out.append(own[: (edges[band + 1] - edges[band]) * (len(own) // width)])
+        return torch.cat(out)

@@ -155,7 +155,7 @@ class Conformer(StreamModule):
         super().__init__()
         self.blocks = nn.ModuleList(ConformerBlock(cfg) for _ in range(cfg.layers))
         self.norm = nn.RMSNorm(cfg.dim, EPS)
-        self.block_step: Callable[..., Tensor] = conformer_step  # another implementation may be put in its place
+        self.conformer_step: Callable[..., Tensor] = conformer_step  # another implementation may be put in its place
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         """``position`` ``[slots]`` int64 (frames so far) and one child ``block<i>`` a block."""
@@ -176,7 +176,7 @@ class Conformer(StreamModule):
         position = state["position"]
         for i, block in enumerate(self._blocks()):
             own = state.child(f"block{i}")
-            x = self.block_step(block.weights(), x, own["key"], own["value"], own["past"], position, active)
+            x = self.conformer_step(block.weights(), x, own["key"], own["value"], own["past"], position, active)
         state.put("position", position + 1, active)
         return self.norm(x)
 

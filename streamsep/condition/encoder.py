@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels.reference.band_embedding import BandWeights, band_embedding
+from kernels.reference.group_linear import GroupWeights, group_linear
 from streamsep.condition.bands import GroupLinear
 from streamsep.condition.conformer import Conformer
 from streamsep.condition.features import BandEmbedding, spectral_features
 from streamsep.condition.zoom import Zoom
-from streamsep.config import LOOKAHEADS, TRUNK_BANDS, ConditionConfig
+from streamsep.config import LOOKAHEADS, TRUNK_BANDS, ConditionConfig, trunk_edges
 from streamsep.streaming import State, StreamModule
 
 MAX_LOOKAHEAD = max(LOOKAHEADS)
@@ -53,6 +58,12 @@ class ConditionEncoder(StreamModule):
         self.register_buffer("group_of_token", torch.tensor(cfg.group_of_token), persistent=False)
         self.lookahead = nn.Embedding(len(LOOKAHEADS), cfg.dim)
         self.conformer = Conformer(cfg)
+        self.band_embedding: Callable[..., Tensor] = band_embedding  # another implementation may be put in its place
+        self.group_linear: Callable[..., Tensor] = group_linear  # this one's, too
+        self._edges = trunk_edges()
+        zoom = () if self.zoom is None else (self.zoom.project.weights, self.zoom.project)
+        self._sources = (self.embed.project.weights, self.embed.project, self.embed.norm, self.embed, *zoom)
+        self._gathered: tuple[object, BandWeights, Sequence[Tensor]] | None = None
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
@@ -89,21 +100,51 @@ class ConditionEncoder(StreamModule):
 
         ``spectrum`` [B, 2, 2, 961], ``level`` [B] → ``tokens`` [B, N, dim], ``target`` [B, 30, band_dim].
         """
-        zoomed = None if self.zoom is None else self.zoom.step(spectrum, level, state.child("zoom"), active)
-        x = self.embed(spectral_features(spectrum, level), zoomed)
+        past = None if self.zoom is None else state.child("zoom")["past"]
+        x = self.band_embedding(self.weights(), self._edges, spectrum, level, past, active)
         history = torch.cat([x[:, None], state["recent"]], 1)  # [B, 1 + MAX, N, D], newest first
         frames = lookahead_frames(lookahead)
         slot = torch.arange(x.shape[0], device=x.device)
         target = history[slot, frames.clamp(min=0)] * (frames >= 0)[:, None, None].to(x.dtype)
         state.put("recent", history[:, :-1], active)
-        entering = self._merged(x) + self.lookahead(lookahead)[:, None]
+        entering = self._merged_step(x) + self.lookahead(lookahead)[:, None]
         return self.conformer.step(entering, state.child("conformer"), active), target
+
+    def weights(self) -> BandWeights:
+        """The embedding's and the zoom's weights as ``band_embedding`` wants them.
+
+        Gathered once, and again after one has changed or was replaced; in training every time, since a fused optimizer
+        changes weights without counting it.
+        """
+        if self.training:
+            self._gathered = None
+            return self._gather()
+        # The modules' own dictionaries: to walk through ``parameters()`` takes three times as long.
+        held = [x for source in self._sources for x in source._parameters.values() if x is not None]  # pyright: ignore[reportPrivateUsage]
+        stamp = [(x.data_ptr(), -1 if x.is_inference() else x._version) for x in held]
+        if self._gathered is None or self._gathered[0] != stamp:
+            with torch.inference_mode(False), torch.no_grad():
+                self._gathered = stamp, self._gather(), held  # kept, lest others come to lie where they were
+        return self._gathered[1]
+
+    def _gather(self) -> BandWeights:
+        embed, zoom = self.embed, self.zoom
+        features, bias, norm = embed.project.rows(), embed.project.bias, embed.norm.weight
+        if zoom is None:
+            return BandWeights(features, features[:0], bias, norm, embed.position, features.new_empty(0, 8))
+        bias = bias + F.pad(zoom.project.bias, (0, 0, 0, len(bias) - len(zoom.project.bias)))
+        return BandWeights(features, zoom.project.rows(), bias, norm, embed.position, zoom.filters)
 
     def _merged(self, x: Tensor) -> Tensor:
         """Bands [..., 30, band_dim] → tokens [..., N, dim]."""
         groups = x.unflatten(-2, (len(self.cfg.per_group), -1)).flatten(-2)
         heard = groups[..., self.group_of_token, :] if self.cfg.shared else groups
         return self.merge(heard) + self.position
+
+    def _merged_step(self, x: Tensor) -> Tensor:
+        """``_merged`` for [B, 30, band_dim]."""
+        weights = GroupWeights(self.merge.weight, self.merge.bias, self.group_of_token)
+        return self.group_linear(weights, x.reshape(len(x), len(self.cfg.per_group), -1), self.position)
 
 
 class ConditionPool(nn.Module):

@@ -5,12 +5,16 @@ It conditions the language model, is blended with the decoded tokens by confiden
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels.reference.guide_head import GuideWeights, guide_head
 from streamsep.condition.bands import GroupLinear
 from streamsep.config import ENVELOPES, ENVELOPES_PER_BAND, STEMS, SUBFRAMES, TRUNK_BANDS, ConditionConfig
+from streamsep.streaming.held import Held
 
 SIDES = 2  # mid, side
 MASK_SHAPE = (len(STEMS), SIDES, SUBFRAMES, ENVELOPES)
@@ -21,6 +25,7 @@ class GuideHead(nn.Module):
 
     heard: Tensor
     spoken: Tensor
+    token: Tensor
 
     def __init__(self, cfg: ConditionConfig) -> None:
         super().__init__()
@@ -30,10 +35,13 @@ class GuideHead(nn.Module):
         heard, spoken = _places(cfg)
         self.register_buffer("heard", heard, persistent=False)
         self.register_buffer("spoken", spoken, persistent=False)
+        self.register_buffer("token", torch.tensor(cfg.token_of_band), persistent=False)
         self.mix = nn.Linear(2 * cfg.band_dim, 2 * hidden)
         width = len(STEMS) * SIDES * SUBFRAMES * ENVELOPES_PER_BAND
         self.weight = nn.Parameter(torch.zeros(TRUNK_BANDS, hidden, width))
         self.bias = nn.Parameter(torch.zeros(TRUNK_BANDS, width))
+        self.guide_head: Callable[..., Tensor] = guide_head  # another implementation may be put in its place
+        self.weights = Held(self, self._gather)
 
     def forward(self, tokens: Tensor, target: Tensor) -> Tensor:
         """``tokens`` [M, N, dim], ``target`` [M, 30, band_dim] → logits [M, S, 2 sides, 2 subframes, 120] float32."""
@@ -43,6 +51,15 @@ class GuideHead(nn.Module):
         out = torch.baddbmm(self.bias.to(hidden.dtype)[:, None], hidden, self.weight.to(hidden.dtype)).float()
         out = out.unflatten(-1, (*MASK_SHAPE[:3], ENVELOPES_PER_BAND))  # [30, M, S, 2, 2, 4]
         return out.permute(1, 2, 3, 4, 0, 5).flatten(-2)
+
+    def step(self, tokens: Tensor, target: Tensor) -> Tensor:
+        """``forward`` of one frame a stream, where nothing is trained."""
+        rows = len(STEMS) * SIDES * SUBFRAMES
+        return self.guide_head(self.weights(), tokens, target, rows).unflatten(1, MASK_SHAPE[:3])
+
+    def _gather(self) -> GuideWeights:
+        split, mix = self.split, self.mix
+        return GuideWeights(self.token, split.weight, split.bias, mix.weight, mix.bias, self.weight, self.bias)
 
     def _of_bands(self, tokens: Tensor) -> Tensor:
         """``tokens`` [M, N, dim] → what they say of each band, [M, 30, band_dim]."""

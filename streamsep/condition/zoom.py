@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from streamsep.condition.bands import BandLinear
 from streamsep.condition.features import log_power
 from streamsep.config import HOP, SAMPLE_RATE, SUBFRAMES, TRUNK_BANDS, WINDOW, trunk_edges
-from streamsep.streaming import State, StreamModule
+from streamsep.streaming import State
 
 BANDS = 20  # trunk bands that are resolved: up to 4.4 kHz
 PARTS = 4  # of a bin
@@ -37,8 +37,11 @@ def zoom_filters(columns: int) -> Tensor:
     return torch.stack([from_re, from_im], 1).view(2 * columns, 2 * PARTS).float()
 
 
-class Zoom(StreamModule):
-    """Mixture columns → what is added to the embedding of each trunk band; nothing before it is trained."""
+class Zoom(nn.Module):
+    """Mixture columns → what is added to the embedding of each trunk band; nothing before it is trained.
+
+    Its step is a part of the op ``band_embedding``.
+    """
 
     filters: Tensor
     signs: Tensor
@@ -68,14 +71,6 @@ class Zoom(StreamModule):
         with torch.autocast(frames.device.type, enabled=False):  # what cancels out needs all digits
             parts = self._resolved(frames, level.flatten())
         return self._bands(parts)
-
-    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, spectrum: Tensor, level: Tensor, state: State, active: Tensor | None = None
-    ) -> Tensor:
-        """``spectrum`` [B, 2, 2, 961] complex, ``level`` [B] → [B, 30, dim]."""
-        frames = torch.cat([state["past"], self._demodulated(spectrum)[:, None]], 1)
-        state.put("past", frames[:, 1:], active)
-        return self._bands(self._resolved(frames, level))
 
     def _demodulated(self, spectrum: Tensor) -> Tensor:
         return torch.view_as_real(spectrum[..., : self.bins]) * self.signs

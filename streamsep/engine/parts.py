@@ -23,7 +23,10 @@ class Parts:
         self.net, self.settings = net, settings
         self.device = next(net.parameters()).device
         self.stft = STFT().to(self.device)
-        self.mask, self.hop = (make(settings.rows).to(self.device) for make in (MaskRenderer, PredictiveRenderer))
+        self.mask = MaskRenderer(settings.rows).to(self.device)
+        self.hop = PredictiveRenderer(settings.rows).to(self.device)
+        if net.backend is not None:
+            self.mask.select_kernels(self.device.type, net.backend)
         self.codec = CodecRenderer(net.codec).to(self.device)
 
     def init_state(self, slots: int, pages: Pages | None = None, device: torch.device | str | None = None) -> State:

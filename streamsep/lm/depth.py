@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from kernels.reference import DepthHeads, DepthWeights, LayerWeights, depth_logits, masked_attention
+from kernels.reference.depth_entry import EntryWeights
 from streamsep.config import ENVELOPES, STEMS, SUBFRAMES, CodecConfig, LMConfig
 from streamsep.lm.block import Projections, RMSNorm, SwiGLU, init_block, layer_weights
 from streamsep.lm.embedding import CodeTables
 from streamsep.lm.plan import Plan
+from streamsep.streaming.held import Held
 
 GUIDE_DIM = SUBFRAMES * ENVELOPES
 _GUIDE_HIDDEN = 64
@@ -86,6 +88,7 @@ class DepthTransformer(nn.Module):
         self.tied_head = nn.Parameter(torch.randn(codec.acoustic_codebooks, width, dim) * 0.08 / dim**0.5)
         self._plans: dict[tuple[int, torch.device], Plan] = {}
         self._weights: tuple[tuple[object, ...], DepthWeights] | None = None
+        self.entry_weights = Held(self, self._entry)
 
     @property
     def blocks(self) -> list[DepthBlock]:
@@ -127,6 +130,10 @@ class DepthTransformer(nn.Module):
             x = layer(x, bias)
         rows = self.norm(x).unflatten(1, (stems, codebooks)).permute(2, 0, 1, 3)
         return depth_logits(self.heads(), rows, 0).permute(1, 2, 0, 3)
+
+    def _entry(self) -> EntryWeights:
+        guide = self.guide
+        return EntryWeights(self.hidden.weight, self.hidden.bias, guide.down, guide.bias, guide.up, self.place)
 
     def heads(self) -> DepthHeads:
         tied, scale = self.tables.vectors[self.semantic :], self.tables.scale[1:]

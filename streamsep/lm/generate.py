@@ -9,11 +9,20 @@ import torch
 from torch import Tensor
 
 from kernels.reference import Choice, Emitted, depth_decode
+from kernels.reference.depth_entry import depth_entry
+from kernels.reference.posterior_mean import posterior_mean
 from streamsep.config import STEMS
 from streamsep.lm.depth import DepthTransformer
 from streamsep.lm.sampling import GREEDY, Decoding
 
-DepthDecode = Callable[..., Emitted]
+
+@dataclass
+class Kernels:
+    """What emits codes: implementations of ``depth_entry``, ``depth_decode`` and ``posterior_mean``."""
+
+    entry: Callable[..., Tensor] = depth_entry
+    decode: Callable[..., Emitted] = depth_decode
+    mean: Callable[..., tuple[Tensor, Tensor]] = posterior_mean
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ def generate(
     seed: Tensor | None = None,
     frame: Tensor | None = None,
     forced: Tensor | None = None,
-    kernel: DepthDecode = depth_decode,
+    kernels: Kernels | None = None,
 ) -> Frame:
     """Emit the codes of N frames.
 
@@ -44,11 +53,12 @@ def generate(
         decoding: how codes are chosen, see :class:`Decoding`.
         seed, frame: ``[N]`` int64, of the slot and its position; needed when temperature > 0.
         forced: ``[N, S, q]`` codes to emit instead of the chosen ones.
-        kernel: implementation of ``kernels.reference.depth_decode``.
+        kernels: what it runs on; plain torch when None.
     """
+    kernels = kernels or Kernels()
     codebooks = decoding.codebooks or depth.semantic
-    known = (depth.frame(h, guide).unsqueeze(2) + depth.place[:, :codebooks]).flatten(1, 2)  # [N, S·q, D]
-    emitted = kernel(
+    known = kernels.entry(depth.entry_weights(), h, guide, codebooks)  # [N, S·q, D]
+    emitted = kernels.decode(
         depth.weights(),
         depth.blocks[0].attention.heads,
         depth.tables.vectors,
@@ -61,15 +71,4 @@ def generate(
         None if forced is None else forced.flatten(1),
     )
     codes, logits = (each.unflatten(1, (len(STEMS), codebooks)) for each in emitted)
-    return Frame(codes, *_posterior(depth, logits[:, :, : depth.semantic]), logits)
-
-
-def _posterior(depth: DepthTransformer, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Semantic latent ``[N, S, C]`` and mean entropy ``[N, S]`` of semantic logits ``[N, S, q, K]``.
-
-    ``softmax_mean`` of every codebook, summed: one product with the stacked code tables.
-    """
-    log_p = logits.float().log_softmax(-1)
-    p = log_p.exp()
-    latent = p.flatten(2) @ depth.tables.vectors[: logits.shape[2]].flatten(0, 1)
-    return latent, -(p * log_p).sum(-1).mean(-1)
+    return Frame(codes, *kernels.mean(logits, depth.tables.vectors[: min(depth.semantic, codebooks)]), logits)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kernels.reference import depth_decode
+from kernels.reference.temporal_entry import TemporalEntryWeights, temporal_entry
 from kernels.registry import resolve
-from streamsep.condition.encoder import lookahead_frames
-from streamsep.config import STEMS, ModelConfig
+from streamsep.config import LOOKAHEADS, STEMS, ModelConfig
 from streamsep.lm.depth import DepthTransformer
 from streamsep.lm.embedding import CodeTables, HistoryEmbedding
-from streamsep.lm.generate import DepthDecode, generate
+from streamsep.lm.generate import Kernels, generate
 from streamsep.lm.pages import Pages
 from streamsep.lm.sampling import GREEDY, Decoding
 from streamsep.lm.temporal import TemporalTransformer
 from streamsep.streaming import State, StreamModule
+from streamsep.streaming.held import Held
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ class LanguageModel(StreamModule):
         self.embedding = HistoryEmbedding(config.codec, config.lm.dim)
         self.temporal = TemporalTransformer(config.lm, config.condition.out_dim)
         self.depth = DepthTransformer(config.lm, config.codec, self.tables)
-        self._depth_decode: DepthDecode = depth_decode
+        # Other implementations may be put in their place.
+        self.temporal_entry: Callable[..., tuple[Tensor, Tensor, Tensor]] = temporal_entry
+        self.kernels = Kernels()
+        self._entry_weights = Held(self, self._entry)
 
     def set_tables(self, vectors: Tensor) -> None:
         """Copy the codec's code vectors ``[Q, K, C]`` in, semantic codebooks first."""
@@ -59,12 +63,14 @@ class LanguageModel(StreamModule):
 
         Raises ValueError for a backend that does not serve the device.
         """
-        temporal, paged, depth = (
-            resolve(op, device, backend) for op in ("temporal_step", "paged_step", "depth_decode")
+        entry, temporal, paged, *depth = (
+            resolve(op, device, backend)
+            for op in ("temporal_entry", "temporal_step", "paged_step", "depth_entry", "depth_decode", "posterior_mean")
         )
+        self.temporal_entry = entry.function
         self.temporal.layer_step, self.temporal.paged_step = temporal.function, paged.function
-        self._depth_decode = depth.function
-        return str(temporal), str(paged), str(depth)
+        self.kernels = Kernels(*(each.function for each in depth))
+        return tuple(map(str, (entry, temporal, paged, *depth)))
 
     def forward(
         self,
@@ -131,13 +137,21 @@ class LanguageModel(StreamModule):
             seed: ``[B]`` int64, one a stream; needed when ``decoding.temperature > 0``.
             forced: ``[B, S, q]`` codes to emit and feed back instead of the chosen ones.
         """
-        position = state.child("temporal")["position"].clone()
-        present = position > lookahead_frames(lookahead).clamp_min(0)
-        if decoding.feedback == "none":
-            present = torch.zeros_like(present)
-        past = self.embed(state["latent"], present.unsqueeze(1).expand(-1, len(STEMS)))
-        h = self.temporal.step(c, past, lookahead, state.child("temporal"), active)
-        frame = generate(self.depth, h, guide, decoding, seed, position, forced, self._depth_decode)
+        temporal = state.child("temporal")
+        position, remembers = temporal["position"], decoding.feedback != "none"
+        x, cos, sin = self.temporal_entry(
+            self._entry_weights(), c, state["latent"], lookahead, position, min(LOOKAHEADS), remembers
+        )
+        frame = position.clone() if decoding.temperature > 0 else None  # the step moves it on
+        h = self.temporal.step_rows(x, cos, sin, temporal, active)
+        emitted = generate(self.depth, h, guide, decoding, seed, frame, forced, self.kernels)
         hard = forced is not None or decoding.feedback == "hard"
-        state.put("latent", self.tables.latent(frame.codes) if hard else frame.latent, active)
-        return LMOutput(frame.codes, frame.latent, frame.entropy, frame.logits, h)
+        state.put("latent", self.tables.latent(emitted.codes) if hard else emitted.latent, active)
+        return LMOutput(emitted.codes, emitted.latent, emitted.entropy, emitted.logits, h)
+
+    def _entry(self) -> TemporalEntryWeights:
+        temporal, embedding = self.temporal, self.embedding
+        return TemporalEntryWeights(
+            *(temporal.condition.weight, temporal.condition.bias, temporal.lookahead.weight),
+            *(self.tables.scale[:1], embedding.project, embedding.dropped, temporal.frequencies),
+        )

@@ -107,9 +107,12 @@ class TemporalTransformer(StreamModule):
         self, c: Tensor, history: Tensor, lookahead: Tensor, state: State, active: Tensor | None = None
     ) -> Tensor:
         """One frame: c ``[B, condition_dim]``, history ``[B, D]``, lookahead ``[B]``. Returns h ``[B, D]``."""
+        cos, sin = rope_rotation(state["position"], self.frequencies)
+        return self.step_rows(self.condition(c) + history + self.lookahead(lookahead), cos, sin, state, active)
+
+    def step_rows(self, x: Tensor, cos: Tensor, sin: Tensor, state: State, active: Tensor | None = None) -> Tensor:
+        """``step`` from what enters on: x ``[B, D]``, cos and sin of the position ``[B, head_dim / 2]``."""
         position = state["position"]
-        cos, sin = rope_rotation(position, self.frequencies)
-        x = self.condition(c) + history + self.lookahead(lookahead)
         for i, layer in enumerate(self.blocks):
             weights = layer.weights()
             if isinstance(state, PagedState):

@@ -7,10 +7,12 @@ import math
 import torch
 from torch import Tensor, nn
 
+from kernels.reference.fuse_masks import FuseWeights
 from streamsep.codec.envelope import energy_envelopes, natural_log_power
 from streamsep.condition.bands import band_sum
 from streamsep.condition.guide import SIDES
 from streamsep.config import ENVELOPES, STEMS, SUBFRAMES
+from streamsep.streaming.held import Held
 
 
 def token_power(envelopes: Tensor) -> Tensor:
@@ -61,6 +63,7 @@ class Fuse(nn.Module):
         self.trust = nn.Parameter(torch.full((len(STEMS), SIDES, ENVELOPES), -1.0))
         self.slope = nn.Parameter(torch.zeros(len(STEMS)))
         self.register_buffer("usual", torch.full((len(STEMS),), 3.0))  # nats: about half of log(512)
+        self.weights = Held(self, self._gather)  # for the op ``fuse_masks``
 
     def weight(self, entropy: Tensor) -> Tensor:
         """``entropy`` [..., S] in nats → how far tokens are trusted, [..., S, 2 sides, 120] in 0 … 1."""
@@ -80,3 +83,6 @@ class Fuse(nn.Module):
         weight = (self.weight(entropy) * self.exponent[:, None, None]).unsqueeze(-2)  # [..., S, 2, 1, 120]
         logits = self.guide * guide_logits.float() + weight * token_power(envelopes)
         return torch.log_softmax(logits, -4)
+
+    def _gather(self) -> FuseWeights:
+        return FuseWeights(self.guide, self.exponent, self.trust, self.slope, self.usual)

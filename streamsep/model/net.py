@@ -10,19 +10,23 @@ Knows spectra, codes and masks; knows nothing of samples: analysis, rendering an
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from kernels.reference.fuse_masks import fuse_masks
+from kernels.reference.guide_envelopes import guide_envelopes as guide_envelopes_step
+from kernels.reference.recall import recall
 from kernels.registry import resolve
 from streamsep.choices import FUSED, GUIDE
 from streamsep.codec.model import Codec
+from streamsep.condition.bands import band_edges
 from streamsep.condition.encoder import MAX_LOOKAHEAD, ConditionPool, lookahead_frames
 from streamsep.condition.guide import log_masks
 from streamsep.condition.level import FLOOR
-from streamsep.config import BINS, ENVELOPES, STEMS, SUBFRAMES, ModelConfig
+from streamsep.config import BINS, ENVELOPES, LOOKAHEADS, STEMS, SUBFRAMES, ModelConfig
 from streamsep.lm import GREEDY, Decoding, LanguageModel, LMLogits, LMOutput
 from streamsep.lm.pages import Pages
 from streamsep.model.fuse import Fuse, guide_envelopes, token_masks
@@ -81,6 +85,10 @@ class Net(StreamModule):
         self.pool = ConditionPool(config.condition)
         self.lm = LanguageModel(config)
         self.fuse = Fuse()
+        self.backend: str | None = None  # of the kernels, for whoever stands behind the net; None: plain torch
+        self.recall: Callable[..., tuple[Tensor, Tensor]] = recall
+        self.guide_envelopes: Callable[..., tuple[Tensor, Tensor]] = guide_envelopes_step
+        self.fuse_masks: Callable[..., Tensor] = fuse_masks
         self.share_tables()
 
     def share_tables(self) -> None:
@@ -92,9 +100,25 @@ class Net(StreamModule):
 
         Raises ValueError for a backend that does not serve the device.
         """
-        conformer = resolve("conformer_step", device, backend)
-        self.trunk.encoder.conformer.block_step = conformer.function
-        chosen = str(conformer), *self.lm.select_kernels(device, backend)
+        self.backend = backend
+        encoder = self.trunk.encoder
+        owners = {
+            "track_level": self.trunk,
+            "band_embedding": encoder,
+            "group_linear": encoder,
+            "conformer_step": encoder.conformer,
+            "guide_head": self.trunk.guide,
+            "recall": self,
+            "guide_envelopes": self,
+            "frame_net": self.codec.semantic,
+            "fuse_masks": self,
+        }
+        own: list[str] = []
+        for op, owner in owners.items():
+            found = resolve(op, device, backend)
+            own.append(str(found))
+            setattr(owner, op, found.function)
+        chosen = *own, *self.lm.select_kernels(device, backend)
         _log.info("kernels on %s: %s", device, ", ".join(chosen))
         return chosen
 
@@ -168,15 +192,14 @@ class Net(StreamModule):
         """
         trunk = self.trunk.step(spectrum, lookahead, state.child("trunk"), active)
         emitted, level = self._recall(spectrum, trunk.level, lookahead, state, active)
-        guide = log_masks(trunk.logits)
+        guide, hint = self.guide_envelopes(trunk.logits, emitted, level, band_edges(emitted.device))
         lm = None
         if tokens or any(name != GUIDE for name in decodes):
-            hint = guide_envelopes(guide, emitted, level)
             condition = self.pool(trunk.tokens)
             lm = self.lm.step(
                 condition, hint, lookahead, state.child("lm"), active, decoding=decoding, seed=seed, forced=forced
             )
-        masks = {name: self._log_masks(name, trunk.logits, guide, lm).exp() for name in decodes}
+        masks = {name: self._masks(name, trunk.logits, guide, lm) for name in decodes}
         return NetOutput(masks, emitted, level, lm)
 
     def skip(self, spectrum: Tensor, lookahead: Tensor, state: State, active: Tensor | None = None) -> NetOutput:
@@ -189,24 +212,19 @@ class Net(StreamModule):
         masks[:, STEMS.index("other")] = 1
         return NetOutput({DRY: masks}, emitted, level, None)
 
-    def _log_masks(self, name: str, logits: Tensor, guide: Tensor, lm: LMOutput | None) -> Tensor:
+    def _masks(self, name: str, logits: Tensor, guide: Tensor, lm: LMOutput | None) -> Tensor:
         if name == GUIDE:
             return guide
         assert lm is not None
         if name == "hard":
-            return token_masks(self.codec.semantic.decode(self.lm.tables.latent(lm.codes)))
-        envelopes = self.codec.semantic.decode(lm.latent)
-        return token_masks(envelopes) if name == "soft" else self.fuse(logits, envelopes, lm.entropy)
+            return token_masks(self.codec.semantic.decode_step(self.lm.tables.latent(lm.codes))).exp()
+        envelopes = self.codec.semantic.decode_step(lm.latent)
+        if name == "soft":
+            return token_masks(envelopes).exp()
+        return self.fuse_masks(self.fuse.weights(), logits, envelopes, lm.entropy)
 
-    @staticmethod
     def _recall(
-        spectrum: Tensor, level: Tensor, lookahead: Tensor, state: State, active: Tensor | None
+        self, spectrum: Tensor, level: Tensor, lookahead: Tensor, state: State, active: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Spectrum and level of frame t - k, out of what is kept, and keep the newest."""
-        slot = torch.arange(spectrum.shape[0], device=spectrum.device)
-        back = lookahead_frames(lookahead).clamp(min=0)
-        spectra = torch.cat([spectrum[:, None], state["spectra"]], 1)
-        levels = torch.cat([level[:, None], state["levels"]], 1)
-        state.put("spectra", spectra[:, :-1], active)
-        state.put("levels", levels[:, :-1], active)
-        return spectra[slot, back], levels[slot, back]
+        return self.recall(spectrum, level, lookahead, min(LOOKAHEADS), state["spectra"], state["levels"], active)

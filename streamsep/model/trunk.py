@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from kernels.reference.track_level import track_level
 from streamsep.condition.encoder import ConditionEncoder
 from streamsep.condition.guide import GuideHead
-from streamsep.condition.level import LevelTracker
+from streamsep.condition.level import FLOOR, LevelTracker
 from streamsep.config import BINS, ConditionConfig
 from streamsep.streaming import State, StreamModule
 
@@ -34,6 +36,7 @@ class Trunk(StreamModule):
     def __init__(self, cfg: ConditionConfig) -> None:
         super().__init__()
         self.level = LevelTracker()
+        self.track_level: Callable[..., Tensor] = track_level  # another implementation may be put in its place
         self.encoder = ConditionEncoder(cfg)
         self.guide = GuideHead(cfg)
 
@@ -57,8 +60,9 @@ class Trunk(StreamModule):
         """``spectrum`` [B, 2, 2, 961] complex → the same for one frame."""
         level = self.hear(spectrum, state, active)
         tokens, target = self.encoder.step(spectrum, level, lookahead, state.child("encoder"), active)
-        return TrunkOutput(tokens, level, self.guide(tokens, target))
+        return TrunkOutput(tokens, level, self.guide.step(tokens, target))
 
     def hear(self, spectrum: Tensor, state: State, active: Tensor | None = None) -> Tensor:
         """Only the level [B] of one frame; the encoder stands still."""
-        return self.level.step(frame_power(spectrum), state.child("level"), active)
+        own = state.child("level")
+        return self.track_level(spectrum, self.level.decay, own["power"], own["weight"], active, FLOOR)

@@ -6,10 +6,13 @@ and analysis followed by synthesis is the identity. Knows masks and columns; not
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from kernels.reference.mask_render import mask_render
+from kernels.registry import resolve
 from streamsep.codec.stft import ISTFT
 from streamsep.condition.bands import band_of_bin
 from streamsep.config import STEMS
@@ -29,6 +32,16 @@ class MaskRenderer(StreamModule):
     def __init__(self, stems: int = len(STEMS)) -> None:
         super().__init__()
         self.istft = ISTFT((stems, 2))
+        self.render: Callable[..., Tensor] = mask_render  # another implementation may be put in its place
+
+    def select_kernels(self, device: str = "cpu", backend: str = "auto") -> tuple[str, ...]:
+        """Choose the kernel that ``step`` runs on (plain torch until then) and return its name.
+
+        Raises ValueError for a backend that does not serve the device.
+        """
+        chosen = resolve("mask_render", device, backend)
+        self.render = chosen.function
+        return (str(chosen),)
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
@@ -48,4 +61,4 @@ class MaskRenderer(StreamModule):
             [B, S, 2 channels, 1920] left/right.
         """
         tail = state.child("istft")["tail"]
-        return mask_render(masks, spectrum, band_of_bin(masks.device), self.istft.window, tail, active)
+        return self.render(masks, spectrum, band_of_bin(masks.device), self.istft.window, tail, active)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kernels.registry import resolve
 from streamsep.codec.decoder import CHANNELS
 from streamsep.codec.envelope import ENVELOPE_FEATURES, envelope_power
 from streamsep.codec.model import Codec
@@ -140,6 +141,19 @@ def test_silence_in_is_silence_out_and_finite(config: CodecConfig) -> None:
     codec.acoustic(zeros, level)
     out = codec.eval()(zeros, level)
     assert torch.view_as_real(out).isfinite().all()
+
+
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+@torch.no_grad()
+def test_a_step_decodes_as_training_does(config: CodecConfig, backend: str) -> None:
+    path = SemanticPath(config).eval()
+    path.frame_net = resolve("frame_net", "cpu", backend).function
+    latent, up = torch.randn(2, 3, config.code_dim), path.decoder.blocks[0].up
+    for change in (lambda: None, lambda: up.bias.add_(1), lambda: path.double().float()):
+        change()
+        envelopes = path.decode_step(latent)
+        assert envelopes.shape == (2, 3, ENVELOPE_FEATURES)
+        torch.testing.assert_close(envelopes, path.decode(latent), atol=1e-5, rtol=1e-5)
 
 
 def test_shipped_size() -> None:

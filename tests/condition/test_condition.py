@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -46,7 +47,7 @@ def seeded(make: Callable[[], M]) -> M:
 
 def conformer(backend: str) -> Conformer:
     made = seeded(lambda: Conformer(CONFIG))
-    made.block_step = resolve("conformer_step", "cpu", backend).function
+    made.conformer_step = resolve("conformer_step", "cpu", backend).function
     return made
 
 
@@ -140,6 +141,45 @@ def test_encoder_keeps_slots_apart() -> None:
     assert all((tensor[[1, 3]] == 0).all() for _, tensor in state.named_tensors())
 
 
+def _renewed(encoder: ConditionEncoder) -> None:
+    encoder.load_state_dict({name: 1.5 * x for name, x in encoder.state_dict().items()}, assign=True)
+
+
+def _scaled(encoder: ConditionEncoder) -> None:
+    encoder.embed.project.weights[-1].mul_(1.5)
+
+
+def _replaced(encoder: ConditionEncoder) -> None:
+    encoder.embed.norm.weight = torch.nn.Parameter(encoder.embed.norm.weight * 1.5)
+
+
+def _moved(encoder: ConditionEncoder) -> None:
+    assert encoder.zoom is not None
+    encoder.zoom.project.bias.data = encoder.zoom.project.bias + 1.0
+
+
+@pytest.mark.parametrize("change", [_renewed, _scaled, _replaced, _moved])
+@torch.no_grad()
+def test_a_step_hears_with_the_weights_as_they_are(change: Callable[[ConditionEncoder], None]) -> None:
+    encoder, x, level, _ = all_lookaheads(1)
+    at_once = torch.full((4,), LOOKAHEADS.index(0))
+    with torch.inference_mode():
+        encoder.step(x[:, 0], level[:, 0], at_once, encoder.init_state(4))
+    assert encoder.weights() is encoder.weights()
+    change(encoder)
+    _, target = encoder.step(x[:, 0], level[:, 0], at_once, encoder.init_state(4))
+    torch.testing.assert_close(target, encoder(x, level, at_once)[1][:, :, 0], atol=1e-5, rtol=1e-5)
+
+
+def test_a_step_in_training_has_gradients() -> None:
+    encoder, x, level, lookahead = all_lookaheads(1)
+    tokens, target = encoder.train().step(x[:, 0], level[:, 0], lookahead, encoder.init_state(4))
+    (tokens.square().sum() + target.square().sum()).backward()
+    assert encoder.zoom is not None
+    parts = [*encoder.embed.parameters(), *encoder.zoom.parameters()]
+    assert all(p.grad is not None and p.grad.any() for p in parts)
+
+
 @pytest.mark.parametrize("fall", [1.0, 1e-3])
 def test_level_steps_equal_the_sequence(fall: float) -> None:
     power = noise(2, 120).square()
@@ -213,6 +253,30 @@ def test_features_do_not_depend_on_loudness_and_know_left_from_right() -> None:
     panorama = spectral_features(mid_side(sound, 1), torch.ones(1)).unflatten(-1, (2, 3))[..., 2]
     torch.testing.assert_close(panorama, torch.ones_like(panorama), atol=1e-4, rtol=0)
     torch.testing.assert_close(mid_side(mid_side(x, 1), 1), x)
+
+
+@pytest.mark.parametrize("shared", [(), (2, 1, 3)])
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+@torch.no_grad()
+def test_a_guide_step_says_what_the_sequence_says(backend: str, shared: tuple[int, ...]) -> None:
+    guide = seeded(lambda: GuideHead(replace(CONFIG, shared=shared)))
+    guide.guide_head = resolve("guide_head", "cpu", backend).function
+    tokens, target = noise(3, 6, 16), noise(3, 30, 8, seed=1)
+    for change in (lambda: None, lambda: guide.mix.weight.mul_(2), lambda: guide.double().float()):
+        change()
+        torch.testing.assert_close(guide.step(tokens, target), guide(tokens, target), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shared", [(), (2, 1, 3)])
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+@torch.no_grad()
+def test_bands_are_merged_in_a_step_as_in_the_sequence(backend: str, shared: tuple[int, ...]) -> None:
+    encoder = seeded(lambda: ConditionEncoder(replace(CONFIG, shared=shared)))
+    encoder.group_linear = resolve("group_linear", "cpu", backend).function
+    bands = noise(3, 30, 8)
+    for change in (lambda: None, lambda: encoder.merge.bias.add_(1), lambda: encoder.double().float()):
+        change()
+        torch.testing.assert_close(encoder._merged_step(bands), encoder._merged(bands), atol=1e-5, rtol=1e-5)
 
 
 def test_embedding_pool_and_guide_work_band_by_band() -> None:

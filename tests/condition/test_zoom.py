@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from kernels.registry import resolve
 from streamsep.codec.stft import STFT
+from streamsep.condition.encoder import ConditionEncoder
 from streamsep.condition.zoom import PARTS, Zoom, zoom_filters
-from streamsep.config import BINS, FRAME, SAMPLE_RATE
+from streamsep.config import BINS, FRAME, LOOKAHEADS, SAMPLE_RATE, ConditionConfig
 
 FRAMES = 12
 SPACING = 25 / PARTS  # Hz
@@ -57,20 +59,25 @@ def test_every_part_hears_as_much() -> None:
     torch.testing.assert_close(total, total[:1].expand(PARTS))
 
 
-@pytest.mark.parametrize("length", [4, 8, 12])
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+@pytest.mark.parametrize("length", [0, 4, 8, 12])
 @torch.no_grad()
-def test_steps_equal_the_sequence(length: int) -> None:
+def test_steps_equal_the_sequence(length: int, backend: str) -> None:
     torch.manual_seed(1)
-    zoom = Zoom(length, 8)
-    for weight in zoom.project.weights:
-        torch.nn.init.normal_(weight)
+    encoder = ConditionEncoder(ConditionConfig(band_dim=8, dim=16, layers=1, heads=2, zoom=length)).eval()
+    encoder.band_embedding = resolve("band_embedding", "cpu", backend).function
     x = torch.view_as_complex(torch.randn(3, FRAMES, 2, 2, BINS, 2))
     level = torch.rand(3, FRAMES) + 0.1
-    whole = zoom(x, level).unflatten(0, (3, FRAMES))
-    assert not whole[..., 20:, :].any()  # no bins of these bands are resolved
-    state = zoom.init_state(3)
+    if encoder.zoom is not None:
+        for weight in encoder.zoom.project.parameters():
+            torch.nn.init.normal_(weight)
+        assert not encoder.zoom(x, level)[:, 20:].any()  # no bins of these bands are resolved
+    at_once = torch.full((3,), LOOKAHEADS.index(0))
+    whole = encoder(x, level, at_once)
+    state = encoder.init_state(3)
     for t in range(FRAMES):
-        torch.testing.assert_close(zoom.step(x[:, t], level[:, t], state), whole[:, t], atol=1e-5, rtol=1e-5)
+        for got, want in zip(encoder.step(x[:, t], level[:, t], at_once, state), whole, strict=True):
+            torch.testing.assert_close(got, want[:, :, t], atol=1e-5, rtol=1e-5)
 
 
 def test_no_frame_depends_on_a_later_one() -> None:

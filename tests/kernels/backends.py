@@ -47,13 +47,16 @@ def load(op: str, backend: str) -> Callable[..., Any]:
 
 
 def to(values: Iterable[Any], dtype: torch.dtype, backend: str = "reference") -> list[Any]:
-    """Copies of the tensors among ``values``, floats in ``dtype``, where ``backend`` wants them."""
+    """Copies of the tensors among ``values``, floats in ``dtype``, where ``backend`` wants them. Complex numbers follow
+    to double precision only.
+    """
     device = "cpu" if backend.startswith("numba") else DEVICE
 
     def move(x: Any) -> Any:
         if not isinstance(x, Tensor):
             return x
-        return x.clone().to(device, dtype if x.is_floating_point() else x.dtype)
+        follows = torch.complex128 if x.is_complex() and dtype == torch.float64 else x.dtype
+        return x.clone().to(device, dtype if x.is_floating_point() else follows)
 
     return [move(x) for x in values]
 

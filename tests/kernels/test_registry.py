@@ -20,7 +20,7 @@ def test_numba_is_preferred_on_the_cpu_and_an_explicit_choice_is_obeyed() -> Non
     assert str(resolve("depth_decode", "cpu")) == "depth_decode: numba"
     reference = resolve("depth_decode", "cpu", "reference")
     assert reference.function.__module__ == "kernels.reference.depth_decode"
-    assert resolve("mask_render", "cuda").implementation.backend == "reference"
+    assert resolve("istft_ola", "cuda").implementation.backend == "reference"
 
 
 @pytest.mark.parametrize(

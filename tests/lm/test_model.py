@@ -154,7 +154,8 @@ def test_compiled_kernels_emit_the_same_codes(make_lm: Make, order: str, decodin
     runs = []
     for backend in ("reference", "numba"):
         assert lm.select_kernels("cpu", backend) == tuple(
-            f"{op}: {backend}" for op in ("temporal_step", "paged_step", "depth_decode")
+            f"{op}: {backend}"
+            for op in ("temporal_entry", "temporal_step", "paged_step", "depth_entry", "depth_decode", "posterior_mean")
         )
         state = lm.init_state(2)
         runs.append([lm.step(c[:, t], guide[:, t], lookahead, state, decoding=decoding, seed=seed) for t in range(8)])

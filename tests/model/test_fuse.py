@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
+import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from kernels.registry import resolve
 from streamsep.codec.envelope import log_envelopes
 from streamsep.config import BINS, ENVELOPES
 from streamsep.model.fuse import Fuse, guide_envelopes, token_masks
@@ -56,6 +59,32 @@ def test_fusion_learns_from_guide_tokens_and_entropy() -> None:
     fuse(*inputs).square().sum().backward()
     assert all(x.grad is not None and (x.grad != 0).any() for x in inputs)
     assert all(p.grad is not None and (p.grad != 0).any() for p in fuse.parameters())
+
+
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+def test_the_kernel_fuses_as_the_module_and_sees_its_weights_change(backend: str) -> None:
+    fuse, call = Fuse(), resolve("fuse_masks", "cpu", backend).function
+    inputs = noise(3, 4, 2, 2, ENVELOPES), noise(3, 4, 240, seed=1), noise(3, 4, seed=2)
+
+    def changed(before: Tensor | None) -> Tensor:
+        masks = call(fuse.weights(), *inputs)
+        torch.testing.assert_close(masks, fuse(*inputs).exp())
+        assert before is None or not torch.equal(masks, before)
+        return masks
+
+    masks = changed(None)
+    with torch.no_grad():
+        fuse.trust.add_(noise(4, 2, ENVELOPES))
+        masks = changed(masks)
+        fuse.guide.data = torch.tensor(0.5)
+        masks = changed(masks)
+        fuse.slope = nn.Parameter(noise(4))
+        masks = changed(masks)
+        fuse.load_state_dict(Fuse().state_dict())
+        masks = changed(masks)
+        fuse = copy.deepcopy(fuse)
+        fuse.exponent.mul_(2)
+        changed(masks)
 
 
 def test_token_masks_are_shares_of_power() -> None:

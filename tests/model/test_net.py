@@ -97,6 +97,17 @@ def test_free_running_hears_no_later_frame_either(net: Net) -> None:
         assert all(torch.equal(a.masks[name], b.masks[name]) for name in DECODES)
 
 
+def test_kernels_give_what_plain_torch_gives(net: Net) -> None:
+    x, lookahead = spectra(4), torch.arange(4)
+    plain, names = run(net, x, lookahead), net.select_kernels("cpu", "numba")
+    assert {"recall: numba", "guide_envelopes: numba", "fuse_masks: numba"} <= set(names)
+    for a, b in zip(plain, run(net, x, lookahead), strict=True):
+        assert torch.equal(a.spectrum, b.spectrum)
+        torch.testing.assert_close(a.level, b.level)
+        for name in DECODES:
+            torch.testing.assert_close(a.masks[name], b.masks[name], atol=1e-5, rtol=1e-4)
+
+
 def test_masks_are_shares(net: Net) -> None:
     for step in run(net, spectra(2), torch.tensor([1, 0])):
         assert tuple(step.masks) == DECODES

@@ -98,6 +98,16 @@ def test_inactive_slots_stand_still() -> None:
             assert (tensor[1] == 0).all() and (tensor[0] != 0).any()
 
 
+def test_the_kernel_renders_as_plain_torch_does() -> None:
+    plain, chosen = MaskRenderer(), MaskRenderer()
+    assert chosen.select_kernels("cpu", "numba") == ("mask_render: numba",)
+    states = plain.init_state(2), chosen.init_state(2)
+    for t in range(FRAMES):
+        columns, active = torch.view_as_complex(noise(2, 2, 2, BINS, 2, seed=t)), torch.tensor([True, t % 2 > 0])
+        a, b = (x.step(masks(2, seed=t), columns, y, active) for x, y in zip((plain, chosen), states, strict=True))
+        torch.testing.assert_close(a[active], b[active], atol=1e-6, rtol=1e-5)
+
+
 def test_bins_take_their_bands_mask() -> None:
     bins = to_bins(torch.arange(ENVELOPES).float())
     assert bins.shape == (BINS,) and bins[0] == 0 and bins[-1] == ENVELOPES - 1

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
 import numpy as np
 
 import streamsep
+from kernels.registry import IMPLEMENTATIONS, VARIABLE
 from streamsep.config import FRAME, SAMPLE_RATE
 from streamsep.engine.separator import Separator
 from streamsep.engine.stream import Stream
@@ -88,8 +90,10 @@ def main(argv: list[str]) -> int:
 
 
 def _separator(model: str, backend: str) -> Separator:
+    ops = sorted({known.op for known in IMPLEMENTATIONS if known.backend == "numba_int8"})
+    os.environ[VARIABLE] = ",".join(f"{op}:{backend}" for op in ops)
     separator = streamsep.load(model)
-    separator.net.select_kernels("cpu", backend)
+    del os.environ[VARIABLE]
     warm = separator.stream(SAMPLE_RATE, 2)
     warm.push(np.zeros((2, FRAME), np.float32))
     return separator
