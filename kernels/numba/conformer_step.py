@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from kernels.numba.compile import jit, part
 from kernels.numba.exponential import exp
-from kernels.numba.kept import kept_numbers
+from kernels.numba.kept import Kept, smallest_matrices
 from kernels.numba.matrices import add_product, outputs
 from kernels.numba.parts import array, attend_ring, mlp_rows, norm_rows
 from kernels.reference.conformer_step import ConformerWeights
@@ -31,8 +32,11 @@ def conformer_step(
         raise TypeError(f"the numba Conformer step takes float32 on the CPU, got {x.dtype} on {x.device}")
     rows = x.detach().numpy().reshape(-1, x.shape[-1]).copy()
     moves = np.ones(len(x), dtype=np.bool_) if active is None else active.numpy()
-    _block(rows, kept_numbers(weights), key.numpy(), value.numpy(), past.numpy(), array(position), moves)
+    _block(rows, _kept(weights), key.numpy(), value.numpy(), past.numpy(), array(position), moves)
     return torch.from_numpy(rows.reshape(x.shape))
+
+
+_kept: Kept[ConformerWeights, Any] = Kept(partial(smallest_matrices, keep=("distance", "depthwise")))
 
 
 @jit

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from kernels.numba.compile import jit, part
 from kernels.numba.exponential import exp
-from kernels.numba.kept import kept_numbers
+from kernels.numba.kept import Kept, smallest_matrices
 from kernels.numba.linear import add_linear, add_rows
-from kernels.numba.matrices import add_product, outputs, pick
+from kernels.numba.matrices import add_product, numbers, outputs, pick
 from kernels.numba.parts import array, mlp_rows, norm_rows
 from kernels.numba.sample import NOTHING, choose, uniform
 from kernels.reference.depth_decode import Choice, DepthPlan, Emitted
@@ -47,7 +47,7 @@ def depth_decode(
     logits = np.empty((frames, places, vectors.shape[1]), np.float32)
     ends = np.cumsum(np.array([len(books) for books in plan.books]))
     _chain(
-        *kept_numbers(weights),
+        *_kept(weights),
         heads,
         array(vectors),
         array(scale),
@@ -64,6 +64,15 @@ def depth_decode(
         logits,
     )
     return Emitted(torch.from_numpy(codes), torch.from_numpy(logits))
+
+
+def _smallest(weights: DepthWeights) -> tuple[Any, ...]:
+    layers = tuple(smallest_matrices(layer) for layer in weights.layers)
+    return numbers(weights.feed), layers, smallest_matrices(weights.heads, keep=_NO_MATRIX)
+
+
+_NO_MATRIX = ("low", "vectors", "bias")
+_kept: Kept[DepthWeights, Any] = Kept(_smallest)
 
 
 @jit

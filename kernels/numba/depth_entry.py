@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from kernels.numba.compile import array, jit
 from kernels.numba.exponential import exp
-from kernels.numba.kept import kept_numbers
-from kernels.numba.linear import add_linear, add_rows
+from kernels.numba.kept import Kept, smallest_matrices
+from kernels.numba.linear import add_rows
+from kernels.numba.matrices import add_product
 from kernels.reference.depth_entry import EntryWeights
 
 
@@ -22,8 +24,12 @@ def depth_entry(weights: EntryWeights, h: Tensor, guide: Tensor | None, codebook
     stems, _, dim = weights.place.shape
     guides = np.empty((0, stems, 0), np.float32) if guide is None else array(guide)
     known = torch.empty(len(h), stems * codebooks, dim)
-    _enter(kept_numbers(weights), array(h), guides, codebooks, known.numpy())
+    _enter(_kept(weights), array(h), guides, codebooks, known.numpy())
     return known
+
+
+_NO_PRODUCT = ("down", "down_bias", "up", "place")
+_kept: Kept[EntryWeights, Any] = Kept(partial(smallest_matrices, keep=_NO_PRODUCT))
 
 
 @jit
@@ -38,7 +44,7 @@ def _enter(
     frames, (stems, _, dim) = h.shape[0], place.shape
     base = np.empty((frames, dim), np.float32)
     base[:] = hidden_bias
-    add_linear(h, hidden, base)
+    add_product(h, hidden, base)
     guides = np.empty((guide.shape[0], guide.shape[2]), np.float32)
     middle = np.empty((guide.shape[0], down.shape[2]), np.float32)
     rows = np.empty_like(base)

@@ -12,6 +12,7 @@ from kernels.numba.compile import array, jit, part
 from kernels.numba.gelu import gelu
 from kernels.numba.kept import Kept
 from kernels.numba.linear import add_linear
+from kernels.numba.matrices import halved
 from kernels.numba.parts import norm_rows, rows_of
 from kernels.reference.frame_net import EPS, FrameNetWeights
 
@@ -33,8 +34,8 @@ def _ordered(weights: FrameNetWeights) -> tuple[Any, Any, Any]:
     matrices = straight, enter, *(each for block in blocks for each in (block.up, block.down)), leave
     biases = straight_bias, enter_bias, *(each for block in blocks for each in (block.up_bias, block.down_bias))
     norms = *(block.norm for block in blocks), norm
-    matrices, biases, norms = (tuple(array(x) for x in group) for group in (matrices, biases, norms))
-    return matrices, biases, norms
+    biases, norms = (tuple(array(x) for x in group) for group in (biases, norms))
+    return tuple(map(halved, matrices)), biases, norms
 
 
 _kept: Kept[FrameNetWeights, tuple[Any, Any, Any]] = Kept(_ordered)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from kernels.numba.compile import array, jit
-from kernels.numba.kept import kept_numbers
+from kernels.numba.kept import Kept
 from kernels.numba.linear import add_rows
+from kernels.numba.matrices import halved
 from kernels.reference.group_linear import GroupWeights
 
 
@@ -19,10 +20,15 @@ def group_linear(weights: GroupWeights, x: Tensor, more: Tensor | None = None) -
     if x.dtype != torch.float32 or x.device.type != "cpu":
         raise TypeError(f"group_linear of numba takes float32 on the CPU, got {x.dtype} on {x.device}")
     y = torch.empty(x.shape[0], *weights.bias.shape)
-    _map(array(x), *kept_numbers(weights), _NOTHING if more is None else array(more), y.numpy())
+    _map(array(x), *_kept(weights), _NOTHING if more is None else array(more), y.numpy())
     return y
 
 
+def _halved(weights: GroupWeights) -> tuple[Any, Any, Any]:
+    return halved(weights.weight), array(weights.bias), array(weights.heard)
+
+
+_kept: Kept[GroupWeights, tuple[Any, Any, Any]] = Kept(_halved)
 _NOTHING = np.zeros((0, 0), np.float32)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from kernels.numba.compile import array, jit, part
 from kernels.numba.kept import Kept
 from kernels.numba.linear import add_linear, add_rows
+from kernels.numba.matrices import halved
 from kernels.numba.parts import swiglu_rows
 from kernels.reference.guide_head import GuideWeights
 
@@ -27,10 +28,12 @@ def guide_head(weights: GuideWeights, tokens: Tensor, target: Tensor, rows: int)
 
 def _shaped(weights: GuideWeights) -> tuple[Any, ...]:
     """What ``_logits`` takes: the parts of a group have an axis of their own, and a band is a group of one part."""
-    token, split, split_bias, mix, mix_bias, weight, bias = (array(each) for each in weights)
-    parts = len(weight) // len(split)
-    split = np.ascontiguousarray(split.reshape(*split.shape[:2], parts, -1).swapaxes(1, 2))
-    return token, split, split_bias.reshape(len(split), parts, -1), mix, mix_bias, weight, bias
+    token, split, split_bias, mix, mix_bias, weight, bias = weights
+    groups, parts = len(split), len(weight) // len(split)
+    split = split.unflatten(2, (parts, -1)).transpose(1, 2)
+    split, mix, weight = map(halved, (split, mix, weight))
+    token, split_bias, mix_bias, bias = map(array, (token, split_bias, mix_bias, bias))
+    return token, split, split_bias.reshape(groups, parts, -1), mix, mix_bias, weight, bias
 
 
 _kept: Kept[GuideWeights, tuple[Any, ...]] = Kept(_shaped)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Generic, TypeVar, cast
 
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from kernels.numba.matrices import Quantized, numbers
+from kernels.numba.matrices import Quantized, numbers, smallest
 
 Weights = TypeVar("Weights", bound=tuple[Any, ...])
 Made = TypeVar("Made")
@@ -22,7 +22,7 @@ class Kept(Generic[Weights, Made]):
         self._made: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
     def __call__(self, weights: Weights) -> Made:
-        tensors = list(_tensors(weights))
+        tensors = _tensors(weights)
         stamp = [(x.data_ptr(), 0 if x.is_inference() else x._version) for x in tensors]
         known = self._made.get(tensors[0])
         if known is None or known[0] != stamp:
@@ -30,12 +30,14 @@ class Kept(Generic[Weights, Made]):
         return cast("Made", known[1])
 
 
-def _tensors(group: Iterable[Any]) -> Iterator[Tensor]:
+def _tensors(group: Iterable[Any]) -> list[Tensor]:
+    found: list[Tensor] = []
     for each in group:
-        if isinstance(each, Tensor):
-            yield each
+        if isinstance(each, tuple):
+            found += _tensors(cast("tuple[Any, ...]", each))
         else:
-            yield from _tensors(each)
+            found.append(each)
+    return found
 
 
 def _numbers(group: Any) -> Any:
@@ -44,6 +46,15 @@ def _numbers(group: Any) -> Any:
     return tuple(_numbers(each) for each in group)
 
 
+def smallest_matrices(weights: Any, keep: Collection[str] = ()) -> tuple[Any, ...]:
+    """What compiled code takes for a named tuple: matrices in as few bytes as hold them, but for those of ``keep``."""
+    return tuple(
+        smallest(each) if isinstance(each, Tensor) and each.dim() > 1 and name not in keep else _numbers(each)
+        for name, each in weights._asdict().items()
+    )
+
+
 # What compiled code takes for a group of weights, groups inside as tuples. To look the numbers of a tensor up takes
 # some 3 us, and a frame needs those of 250.
 kept_numbers: Kept[Any, Any] = Kept(_numbers)
+kept_matrices: Kept[Any, Any] = Kept(smallest_matrices)

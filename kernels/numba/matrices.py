@@ -1,7 +1,8 @@
-"""Weight matrices inside compiled kernels, float32 or int8: which product is compiled is decided by the type.
+"""Weight matrices inside compiled kernels, float32, float16 or int8: which product is compiled is decided by the type.
 
-In compiled code a float32 matrix is an array ``[..., O, I]``, an int8 one a pair: ``[..., O, I]`` int8 and ``[..., O]``
-float32: what a row of the first is to be multiplied with. The functions but ``numbers`` are for compiled code only.
+In compiled code a float32 matrix is an array ``[..., O, I]``, one of float16 its bits as uint16, an int8 one a pair:
+``[..., O, I]`` int8 and ``[..., O]`` float32: what a row of the first is to be multiplied with. A frame reads every
+weight once, so that its time is mostly the memory's: what was stored in fewer bytes is read in as few.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from numba import types
 from numba.extending import overload
 from torch import Tensor
@@ -16,12 +19,43 @@ from torch import Tensor
 from kernels.numba.compile import INLINED, array
 from kernels.numba.linear import add_linear, add_linear_int8
 
+_LAST_BITS = 2.0**-22
+
 
 class Quantized(NamedTuple):
     """A matrix of int8, one scale a row: weight[..., o, i] ≈ codes[..., o, i] · scale[..., o]."""
 
     codes: Tensor  # [..., O, I] int8
     scale: Tensor  # [..., O] float32
+
+
+def quantize(weight: Tensor) -> Quantized:
+    """Round each row of ``weight`` [..., O, I] to 255 steps: no number moves by more than half a step of its row."""
+    weight = weight.detach().float()
+    scale = weight.abs().amax(-1, keepdim=True) / 127
+    scale = scale.masked_fill(scale == 0, 1)
+    return Quantized((weight / scale).round().char(), scale.squeeze(-1))
+
+
+def restore(matrix: Quantized) -> Tensor:
+    """The float32 matrix that ``matrix`` stands for."""
+    return matrix.codes.float() * matrix.scale.unsqueeze(-1)
+
+
+def smallest(weight: Tensor) -> Any:
+    """What compiled code takes for ``weight`` in as few bytes as hold it: a copy, or a view where that is float32."""
+    if weight.numel() and weight.isfinite().all():
+        rounded = quantize(weight)
+        # Bytes times scales are rounded: what was made so is made so again to the last bit but one.
+        if torch.allclose(restore(rounded), weight.detach(), rtol=_LAST_BITS, atol=0):
+            return numbers(rounded)
+    return halved(weight)
+
+
+def halved(weight: Tensor) -> Any:
+    """The bits of float16 where these are the numbers of ``weight``; else its numbers."""
+    half = weight.detach().half()
+    return array(half).view(np.uint16) if torch.equal(half.float(), weight.detach()) else array(weight)
 
 
 def numbers(weight: Tensor | Quantized) -> Any:

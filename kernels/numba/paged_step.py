@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kernels.numba.compile import jit, part
 from kernels.numba.exponential import exp
-from kernels.numba.kept import kept_numbers
+from kernels.numba.kept import kept_matrices
 from kernels.numba.matrices import add_product, outputs
 from kernels.numba.parts import array, mlp_rows, norm_rows, rotate
 from kernels.reference.layer import LayerWeights
@@ -52,7 +52,7 @@ def step(
     rows = x.detach().numpy().copy()
     moves = np.ones(len(rows), dtype=np.bool_) if active is None else active.numpy()
     pages = k_pages.numpy(), v_pages.numpy(), table
-    _layer(rows, kept_numbers(layer), *pages, array(position), array(cos), array(sin), moves)
+    _layer(rows, kept_matrices(layer), *pages, array(position), array(cos), array(sin), moves)
     return torch.from_numpy(rows)
 
 

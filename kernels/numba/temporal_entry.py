@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from kernels.numba.compile import array, jit
-from kernels.numba.kept import kept_numbers
-from kernels.numba.linear import add_linear, add_rows
+from kernels.numba.kept import Kept, smallest_matrices
+from kernels.numba.linear import add_rows
+from kernels.numba.matrices import add_product
 from kernels.reference.temporal_entry import TemporalEntryWeights
 
 _LOW = (1 << 32) - 1
@@ -33,8 +35,12 @@ def temporal_entry(
     x = torch.empty(len(c), len(weights.bias))
     cos, sin = torch.empty(2, len(c), len(weights.frequencies)).unbind()
     places = array(index), array(position), lowest, remembers
-    _enter(kept_numbers(weights), array(c), array(latent), *places, x.numpy(), cos.numpy(), sin.numpy())
+    _enter(_kept(weights), array(c), array(latent), *places, x.numpy(), cos.numpy(), sin.numpy())
     return x, cos, sin
+
+
+_NO_PRODUCT = ("lookahead", "project", "dropped")
+_kept: Kept[TemporalEntryWeights, Any] = Kept(partial(smallest_matrices, keep=_NO_PRODUCT))
 
 
 @jit
@@ -75,4 +81,4 @@ def _enter(
                 phase -= _LOW + 1
             angle = phase * _TURN
             cos[b, i], sin[b, i] = math.cos(angle), math.sin(angle)
-    add_linear(c, condition, x)
+    add_product(c, condition, x)

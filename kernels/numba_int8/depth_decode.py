@@ -8,8 +8,8 @@ from torch import Tensor
 
 from kernels.numba import depth_decode as float32
 from kernels.numba.kept import Kept
+from kernels.numba.matrices import quantize
 from kernels.numba_int8.paged_step import int8_layer
-from kernels.numba_int8.quantize import quantize
 from kernels.reference.depth_decode import Emitted
 from kernels.reference.depth_step import DepthHeads, DepthWeights
 

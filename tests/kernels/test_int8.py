@@ -11,10 +11,9 @@ from torch import Tensor
 
 from kernels.inputs import make_inputs
 from kernels.numba.kept import Kept
-from kernels.numba.matrices import Quantized
+from kernels.numba.matrices import Quantized, quantize, restore
 from kernels.numba_int8.conformer_step import int8_block
 from kernels.numba_int8.paged_step import int8_layer
-from kernels.numba_int8.quantize import quantize, restore
 from kernels.reference.conformer_step import ConformerWeights
 from kernels.reference.layer import LayerWeights
 from kernels.registry import resolve
