@@ -13,7 +13,7 @@ from kernels.numba.compile import jit, part
 from kernels.numba.exponential import exp
 from kernels.numba.kept import Kept, smallest_matrices
 from kernels.numba.linear import add_linear, add_rows
-from kernels.numba.matrices import add_product, numbers, outputs, pick
+from kernels.numba.matrices import add_product, numbers, outputs, pick, smallest
 from kernels.numba.parts import array, mlp_rows, norm_rows
 from kernels.numba.sample import NOTHING, choose, uniform
 from kernels.reference.depth_decode import Choice, DepthPlan, Emitted
@@ -67,8 +67,14 @@ def depth_decode(
 
 
 def _smallest(weights: DepthWeights) -> tuple[Any, ...]:
-    layers = tuple(smallest_matrices(layer) for layer in weights.layers)
+    # Compiled code goes through the layers in a loop: their matrices must be of one kind.
+    found = iter(smallest([w for layer in weights.layers for w in layer if _is_matrix(w)]))
+    layers = tuple(tuple(next(found) if _is_matrix(w) else numbers(w) for w in layer) for layer in weights.layers)
     return numbers(weights.feed), layers, smallest_matrices(weights.heads, keep=_NO_MATRIX)
+
+
+def _is_matrix(weight: Any) -> bool:
+    return isinstance(weight, Tensor) and weight.dim() > 1
 
 
 _NO_MATRIX = ("low", "vectors", "bias")

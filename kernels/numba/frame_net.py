@@ -35,7 +35,7 @@ def _ordered(weights: FrameNetWeights) -> tuple[Any, Any, Any]:
     biases = straight_bias, enter_bias, *(each for block in blocks for each in (block.up_bias, block.down_bias))
     norms = *(block.norm for block in blocks), norm
     biases, norms = (tuple(array(x) for x in group) for group in (biases, norms))
-    return tuple(map(halved, matrices)), biases, norms
+    return tuple(halved(matrices)), biases, norms
 
 
 _kept: Kept[FrameNetWeights, tuple[Any, Any, Any]] = Kept(_ordered)

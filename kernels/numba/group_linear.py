@@ -25,7 +25,8 @@ def group_linear(weights: GroupWeights, x: Tensor, more: Tensor | None = None) -
 
 
 def _halved(weights: GroupWeights) -> tuple[Any, Any, Any]:
-    return halved(weights.weight), array(weights.bias), array(weights.heard)
+    (weight,) = halved((weights.weight,))
+    return weight, array(weights.bias), array(weights.heard)
 
 
 _kept: Kept[GroupWeights, tuple[Any, Any, Any]] = Kept(_halved)

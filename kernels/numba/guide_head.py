@@ -31,7 +31,7 @@ def _shaped(weights: GuideWeights) -> tuple[Any, ...]:
     token, split, split_bias, mix, mix_bias, weight, bias = weights
     groups, parts = len(split), len(weight) // len(split)
     split = split.unflatten(2, (parts, -1)).transpose(1, 2)
-    split, mix, weight = map(halved, (split, mix, weight))
+    split, mix, weight = halved((split, mix, weight))
     token, split_bias, mix_bias, bias = map(array, (token, split_bias, mix_bias, bias))
     return token, split, split_bias.reshape(groups, parts, -1), mix, mix_bias, weight, bias
 

@@ -48,10 +48,12 @@ def _numbers(group: Any) -> Any:
 
 def smallest_matrices(weights: Any, keep: Collection[str] = ()) -> tuple[Any, ...]:
     """What compiled code takes for a named tuple: matrices in as few bytes as hold them, but for those of ``keep``."""
-    return tuple(
-        smallest(each) if isinstance(each, Tensor) and each.dim() > 1 and name not in keep else _numbers(each)
-        for name, each in weights._asdict().items()
-    )
+    names = [
+        name for name, each in weights._asdict().items()
+        if name not in keep and isinstance(each, Tensor) and each.dim() > 1
+    ]  # fmt: skip
+    found = dict(zip(names, smallest([getattr(weights, name) for name in names]), strict=True))
+    return tuple(found[name] if name in found else _numbers(each) for name, each in weights._asdict().items())
 
 
 # What compiled code takes for a group of weights, groups inside as tuples. To look the numbers of a tensor up takes

@@ -7,7 +7,7 @@ weight once, so that its time is mostly the memory's: what was stored in fewer b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from numba.extending import overload
 from torch import Tensor
 
 from kernels.numba.compile import INLINED, array
-from kernels.numba.linear import add_linear, add_linear_int8
+from kernels.numba.linear import add_linear
 
 _LAST_BITS = 2.0**-22
 
@@ -42,20 +42,24 @@ def restore(matrix: Quantized) -> Tensor:
     return matrix.codes.float() * matrix.scale.unsqueeze(-1)
 
 
-def smallest(weight: Tensor) -> Any:
-    """What compiled code takes for ``weight`` in as few bytes as hold it: a copy, or a view where that is float32."""
-    if weight.numel() and weight.isfinite().all():
-        rounded = quantize(weight)
-        # Bytes times scales are rounded: what was made so is made so again to the last bit but one.
-        if torch.allclose(restore(rounded), weight.detach(), rtol=_LAST_BITS, atol=0):
-            return numbers(rounded)
-    return halved(weight)
+def smallest(weights: Sequence[Tensor]) -> list[Any]:
+    """What compiled code takes for matrices in as few bytes as hold them, all of one kind: bytes, else ``halved``."""
+    if not all(weight.isfinite().all() for weight in weights):
+        return halved(weights)
+    rounded = [quantize(weight) for weight in weights]
+    # Bytes times scales are rounded: what was made so is made so again to the last bit but one.
+    pairs = zip(rounded, weights, strict=True)
+    if all(torch.allclose(restore(few), weight.detach(), rtol=_LAST_BITS, atol=0) for few, weight in pairs):
+        return [numbers(few) for few in rounded]
+    return halved(weights)
 
 
-def halved(weight: Tensor) -> Any:
-    """The bits of float16 where these are the numbers of ``weight``; else its numbers."""
-    half = weight.detach().half()
-    return array(half).view(np.uint16) if torch.equal(half.float(), weight.detach()) else array(weight)
+def halved(weights: Sequence[Tensor]) -> list[Any]:
+    """The bits of float16 where these are the numbers of all ``weights``; else their numbers."""
+    halves = [weight.detach().half() for weight in weights]
+    if all(torch.equal(half.float(), weight.detach()) for half, weight in zip(halves, weights, strict=True)):
+        return [array(half).view(np.uint16) for half in halves]
+    return [array(weight) for weight in weights]
 
 
 def numbers(weight: Tensor | Quantized) -> Any:
@@ -81,7 +85,7 @@ def pick(weights: Any, index: int) -> Any:
 @overload(add_product, strict=False, jit_options=INLINED)
 def _add_product(x: Any, weight: Any, y: Any) -> Callable[..., None]:
     if isinstance(weight, types.BaseTuple):
-        return lambda x, weight, y: add_linear_int8(x, weight[0], weight[1], y)
+        return lambda x, weight, y: add_linear(x, weight[0], y, weight[1])
     return lambda x, weight, y: add_linear(x, weight, y)
 
 

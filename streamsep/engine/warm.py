@@ -37,4 +37,4 @@ def warm_up(net: Net, render: str, decode: str) -> None:
 
 def _say_so() -> None:
     if multiprocessing.parent_process() is None:  # of several processes the first is enough
-        _log.warning("streamsep: compiling for this machine, once: about half a minute ...")
+        _log.warning("streamsep: compiling for this machine, once: up to a minute ...")
