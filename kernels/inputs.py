@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from itertools import accumulate
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from kernels.reference.band_embedding import BandWeights
+from kernels.frame_inputs import FRAME_MAKERS, Inputs, matrix
 from kernels.reference.conformer_step import ConformerWeights
 from kernels.reference.depth_decode import Choice, DepthPlan
-from kernels.reference.depth_entry import EntryWeights
 from kernels.reference.depth_step import DepthHeads, DepthWeights
-from kernels.reference.frame_net import FrameBlockWeights, FrameNetWeights
-from kernels.reference.fuse_masks import FuseWeights
-from kernels.reference.group_linear import GroupWeights
-from kernels.reference.guide_head import GuideWeights
 from kernels.reference.layer import LayerWeights
 from kernels.reference.pages import ring_pages
 from kernels.reference.rope import rope_frequencies, rope_rotation
-from kernels.reference.temporal_entry import TemporalEntryWeights
 from kernels.registry import IMPLEMENTATIONS
-
-Inputs = tuple[Any, ...]
 
 
 def make_inputs(op: str, sizes: dict[str, int], dtype: torch.dtype, device: str) -> Inputs:
@@ -51,16 +42,6 @@ def contract(op: str) -> ModuleType:
     )
 
 
-def _matrix(rand: Any, out: int, inputs: int) -> Tensor:
-    return rand(out, inputs, scale=inputs**-0.5)
-
-
-def _spectrum(rand: Any, *shape: int) -> Tensor:
-    """Complex, and so of float32 at least."""
-    parts = rand(*shape), rand(*shape)
-    return torch.complex(*(x if x.dtype == torch.float64 else x.float() for x in parts))
-
-
 def _rms_norm(rand: Any, rows: int, dim: int) -> Inputs:
     return rand(rows, dim), rand(dim)
 
@@ -70,15 +51,15 @@ def _swiglu(rand: Any, rows: int, dim: int) -> Inputs:
 
 
 def _norm_swiglu(rand: Any, rows: int, dim: int, hidden: int) -> Inputs:
-    return rand(rows, dim), rand(dim), _matrix(rand, 2 * hidden, dim)
+    return rand(rows, dim), rand(dim), matrix(rand, 2 * hidden, dim)
 
 
 def _norm_linear(rand: Any, rows: int, dim: int, out: int) -> Inputs:
-    return rand(rows, dim), rand(dim), _matrix(rand, out, dim)
+    return rand(rows, dim), rand(dim), matrix(rand, out, dim)
 
 
 def _linear_residual(rand: Any, rows: int, dim: int, out: int) -> Inputs:
-    return rand(rows, dim), _matrix(rand, out, dim), rand(rows, out)
+    return rand(rows, dim), matrix(rand, out, dim), rand(rows, out)
 
 
 def _conv_stream(rand: Any, slots: int, frames: int, dim: int, kernel: int) -> Inputs:
@@ -98,7 +79,7 @@ def _paged_attention(rand: Any, slots: int, rows: int, heads: int, **sizes: int)
 
 
 def _append(rand: Any, slots: int, rows: int, dim: int, heads: int, kv_heads: int, head_dim: int) -> Inputs:
-    qkv = _matrix(rand, (heads + 2 * kv_heads) * head_dim, dim)
+    qkv = matrix(rand, (heads + 2 * kv_heads) * head_dim, dim)
     pages = _pages(rand, slots, rows, kv_heads, head_dim, window=128, page=16)
     return rand(slots, rows, dim), rand(dim), qkv, *pages, rope_frequencies(head_dim).to(torch.get_default_device())
 
@@ -121,70 +102,10 @@ def _rvq_decode(rand: Any, rows: int, codebooks: int, codes: int, dim: int) -> I
     return torch.randint(codes, (rows, codebooks)), rand(codebooks, codes, dim)
 
 
-def _istft_ola(rand: Any, rows: int, columns: int, hop: int) -> Inputs:
-    spectrum = _spectrum(rand, rows, columns, hop + 1)
-    return spectrum, rand(2 * hop), rand(rows, hop)
-
-
-def _mask_render(rand: Any, slots: int, stems: int, columns: int, hop: int, bands: int) -> Inputs:
-    spectrum = _spectrum(rand, slots, 2, columns, hop + 1)
-    band = torch.arange(hop + 1) * bands // (hop + 1)
-    return rand(slots, stems, 2, columns, bands).softmax(1), spectrum, band, rand(2 * hop), rand(slots, stems, 2, hop)
-
-
-def _guide_envelopes(rand: Any, slots: int, stems: int, columns: int, bins: int, bands: int) -> Inputs:
-    edges = torch.arange(bands + 1) * bins // bands
-    return rand(slots, stems, 2, columns, bands), _spectrum(rand, slots, 2, columns, bins), torch.ones(slots), edges
-
-
-def _fuse_masks(rand: Any, slots: int, stems: int, columns: int, bands: int) -> Inputs:
-    weights = FuseWeights(rand(1)[0], rand(stems), rand(stems, 2, bands), rand(stems), rand(stems))
-    return weights, rand(slots, stems, 2, columns, bands), rand(slots, stems, columns * bands), rand(slots, stems)
-
-
-def _recall(rand: Any, slots: int, frames: int, columns: int, bins: int) -> Inputs:
-    new, kept = (_spectrum(rand, slots, *lead, 2, columns, bins) for lead in ((), (frames,)))
-    return new, rand(slots), torch.arange(slots) % (frames + 2), -1, kept, rand(slots, frames)
-
-
-def _frame_net(
-    rand: Any, rows: int, inputs: int, dim: int, hidden: int, layers: int, outputs: int, wanted: int
-) -> Inputs:
-    m = _matrix
-    blocks = tuple(
-        FrameBlockWeights(rand(dim), m(rand, hidden, dim), rand(hidden), m(rand, dim, hidden), rand(dim))
-        for _ in range(layers)
-    )
-    weights = FrameNetWeights(
-        *(m(rand, outputs, inputs), rand(outputs), m(rand, dim, inputs), rand(dim)),
-        *(blocks, rand(dim), m(rand, outputs, dim)),
-    )
-    return weights, rand(rows, inputs), wanted
-
-
-def _group_linear(rand: Any, slots: int, inputs: int, groups: int, dim: int, outputs: int) -> Inputs:
-    heard = torch.arange(groups) * inputs // groups
-    weight = rand(groups, dim, outputs, scale=dim**-0.5)
-    return GroupWeights(weight, rand(groups, outputs), heard), rand(slots, inputs, dim), rand(groups, outputs)
-
-
-def _guide_head(
-    rand: Any, slots: int, tokens: int, dim: int, bands: int, groups: int, width: int, hidden: int,
-    rows: int, columns: int,
-) -> Inputs:  # fmt: skip
-    part = bands // groups * width
-    weights = GuideWeights(
-        *(torch.arange(bands) * tokens // bands, rand(groups, dim, part, scale=dim**-0.5), rand(groups, part)),
-        *(_matrix(rand, 2 * hidden, 2 * width), rand(2 * hidden)),
-        *(rand(bands, hidden, rows * columns, scale=hidden**-0.5), rand(bands, rows * columns)),
-    )
-    return weights, rand(slots, tokens, dim), rand(slots, bands, width), rows
-
-
 def _layer(rand: Any, dim: int, kv_dim: int, hidden: int) -> LayerWeights:
     return LayerWeights(
-        *(rand(dim), _matrix(rand, dim + 2 * kv_dim, dim), _matrix(rand, dim, dim)),
-        *(rand(dim), _matrix(rand, 2 * hidden, dim), _matrix(rand, dim, hidden)),
+        *(rand(dim), matrix(rand, dim + 2 * kv_dim, dim), matrix(rand, dim, dim)),
+        *(rand(dim), matrix(rand, 2 * hidden, dim), matrix(rand, dim, hidden)),
     )
 
 
@@ -211,7 +132,7 @@ def _paged_step(rand: Any, slots: int, dim: int, hidden: int, heads: int, kv_hea
 
 
 def _conformer_step(rand: Any, slots: int, tokens: int, dim: int, hidden: int, window: int, kernel: int) -> Inputs:
-    heads, m = 4, _matrix
+    heads, m = 4, matrix
     weights = ConformerWeights(
         *(rand(dim), m(rand, 2 * hidden, dim), m(rand, dim, hidden)),
         *(rand(dim), m(rand, 3 * dim, dim), m(rand, dim, dim), rand(heads, window)),
@@ -265,82 +186,24 @@ def _depth_decode(
     return weights, 4, rand(books, codes, width), rand(2), plan, rand(frames, places, dim), Choice(soft=True)
 
 
-def _band_energies(rand: Any, batch: int, stems: int, rows: int, bins: int, bands: int) -> Inputs:
-    shape = batch, stems, rows, bins
-    return _spectrum(rand, *shape), torch.arange(bands + 1) * bins // bands
-
-
-def _band_embedding(rand: Any, slots: int, dim: int, columns: int) -> Inputs:
-    widths = (0, *[4] * 8, *[8] * 6, *[16] * 6, *[32] * 5, *[64] * 3, 216, 217)
-    edges = tuple(accumulate(widths))
-    bands, bins, low = len(edges) - 1, edges[-1], edges[20]
-    weights = BandWeights(
-        *(rand(bins * 6, dim), rand(low * 8, dim)),
-        *(rand(bands, dim), rand(dim), rand(bands, dim), rand(2 * columns, 8)),
-    )
-    past = rand(slots, columns // 2 - 1, 2, 2, low, 2)
-    return weights, edges, _spectrum(rand, slots, 2, 2, bins), torch.ones(slots), past
-
-
-def _posterior_mean(rand: Any, slots: int, stems: int, books: int, codes: int, width: int) -> Inputs:
-    return rand(slots, stems, books, codes), rand(books, codes, width)
-
-
-def _depth_entry(
-    rand: Any, slots: int, stems: int, hidden: int, guide: int, middle: int, dim: int, codebooks: int
-) -> Inputs:
-    weights = EntryWeights(
-        *(_matrix(rand, dim, hidden), rand(dim), rand(stems, guide, middle, scale=guide**-0.5), rand(stems, middle)),
-        *(rand(stems, middle, dim, scale=middle**-0.5), rand(stems, codebooks, dim)),
-    )
-    return weights, rand(slots, hidden), rand(slots, stems, guide), codebooks
-
-
-def _temporal_entry(rand: Any, slots: int, stems: int, inputs: int, width: int, dim: int, head_dim: int) -> Inputs:
-    project = rand(stems, width, dim, scale=(stems * width) ** -0.5)
-    weights = TemporalEntryWeights(
-        *(_matrix(rand, dim, inputs), rand(dim), rand(4, dim), rand(1), project, rand(stems, dim)),
-        rope_frequencies(head_dim).to(torch.get_default_device()),
-    )
-    index, position = torch.arange(slots) % 4, torch.arange(slots) + 1_000_000_007
-    return weights, rand(slots, inputs), rand(slots, stems, width), index, position, -1
-
-
-def _track_level(rand: Any, slots: int, bins: int) -> Inputs:
-    return _spectrum(rand, slots, 2, 2, bins), rand(2).sigmoid(), rand(slots, 2).square(), 1 + rand(slots, 2).square()
-
-
 _MAKERS: dict[str, Callable[..., Inputs]] = {
-    "band_embedding": _band_embedding,
-    "band_energies": _band_energies,
+    **FRAME_MAKERS,
     "conformer_step": _conformer_step,
     "conv_stream": _conv_stream,
     "depth_decode": _depth_decode,
-    "depth_entry": _depth_entry,
-    "frame_net": _frame_net,
-    "fuse_masks": _fuse_masks,
     "gated_conv_step": _gated_conv_step,
-    "group_linear": _group_linear,
-    "guide_envelopes": _guide_envelopes,
-    "guide_head": _guide_head,
-    "istft_ola": _istft_ola,
     "linear_residual": _linear_residual,
-    "mask_render": _mask_render,
     "norm_linear": _norm_linear,
     "norm_qkv_rope_append": _append,
     "norm_swiglu": _norm_swiglu,
     "paged_attention": _paged_attention,
     "paged_step": _paged_step,
-    "posterior_mean": _posterior_mean,
-    "recall": _recall,
     "rel_attention": _rel_attention,
     "rms_norm": _rms_norm,
     "rvq_decode": _rvq_decode,
     "rvq_encode": _rvq_encode,
     "sample": _sample,
     "swiglu": _swiglu,
-    "temporal_entry": _temporal_entry,
     "temporal_step": _temporal_step,
     "token_attention": _token_attention,
-    "track_level": _track_level,
 }
