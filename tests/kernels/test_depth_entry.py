@@ -28,13 +28,13 @@ def _run(function: Any, values: list[Any], guided: bool, codebooks: int) -> torc
 
 
 @pytest.mark.parametrize("guided", [True, False])
-@pytest.mark.parametrize(("slots", "sizes"), [(1, REAL), (5, ODD), (17, ODD), (2, LEAST)])
+@pytest.mark.parametrize(("slots", "sizes"), [(1, REAL), (17, ODD), (2, LEAST)])
 @pytest.mark.parametrize(("backend", "dtype"), backends("depth_entry"))
 def test_error_is_that_of_torch(
     backend: str, dtype: torch.dtype, slots: int, sizes: dict[str, int], guided: bool
 ) -> None:
     inputs = to(_inputs(slots, sizes), dtype)
-    for codebooks in {1, sizes["codebooks"]}:
+    for codebooks in {1, sizes["codebooks"]} if slots > 1 else {sizes["codebooks"]}:
         exact = _run(depth_entry, to(inputs, torch.float64), guided, codebooks)
         plain = _run(depth_entry, inputs, guided, codebooks)
         ours = _run(load("depth_entry", backend), to(inputs, dtype, backend), guided, codebooks)
