@@ -44,14 +44,14 @@ def restore(matrix: Quantized) -> Tensor:
 
 def smallest(weights: Sequence[Tensor]) -> list[Any]:
     """What compiled code takes for matrices in as few bytes as hold them, all of one kind: bytes, else ``halved``."""
-    if not all(weight.isfinite().all() for weight in weights):
-        return halved(weights)
-    rounded = [quantize(weight) for weight in weights]
-    # Bytes times scales are rounded: what was made so is made so again to the last bit but one.
-    pairs = zip(rounded, weights, strict=True)
-    if all(torch.allclose(restore(few), weight.detach(), rtol=_LAST_BITS, atol=0) for few, weight in pairs):
-        return [numbers(few) for few in rounded]
-    return halved(weights)
+    rounded: list[Quantized] = []
+    for weight in weights:
+        few = quantize(weight)
+        # Bytes times scales are rounded: what was made so is made so again to the last bit but one.
+        if not (weight.isfinite().all() and torch.allclose(restore(few), weight.detach(), rtol=_LAST_BITS, atol=0)):
+            return halved(weights)
+        rounded.append(few)
+    return [numbers(few) for few in rounded]
 
 
 def halved(weights: Sequence[Tensor]) -> list[Any]:

@@ -14,14 +14,14 @@ def posterior_mean(logits: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Latents and how unsure the model is of them.
 
     Args:
-        logits: ``[N, S, Q, K]``; only the codebooks that ``vectors`` has are looked at.
+        logits: ``[..., Q, K]``, in a step ``[N, S, Q, K]``; only the codebooks that ``vectors`` has are looked at.
         vectors: ``[q, K, C]``, q <= Q.
 
-    Returns ``(latent [N, S, C], entropy [N, S] in nats)``, in the type of ``vectors``.
+    Returns ``(latent [..., C], entropy [...] in nats)``, in the type of ``vectors``.
     """
-    log_p = logits[:, :, : len(vectors)].to(vectors.dtype).log_softmax(-1)
+    log_p = logits[..., : len(vectors), :].to(vectors.dtype).log_softmax(-1)
     p = log_p.exp()
-    return p.flatten(2) @ vectors.flatten(0, 1), -(p * log_p).sum(-1).mean(-1)
+    return p.flatten(-2) @ vectors.flatten(0, 1), -(p * log_p).sum(-1).mean(-1)
 
 
 def cases() -> list[Case]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kernels.reference.depth_entry import EntryWeights
 from kernels.triton.launch import check, depth_block, tile
-from kernels.triton.tiles import add_exactly
+from kernels.triton.tiles import product
 
 
 def depth_entry(weights: EntryWeights, h: Tensor, guide: Tensor | None, codebooks: int) -> Tensor:
@@ -51,17 +51,10 @@ def _middle(
 ) -> None:
     n = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
     s = tl.program_id(1).to(tl.int64)
-    m = tl.program_id(2) * BLOCK_N + tl.arange(0, BLOCK_N)
+    m = tl.program_id(2).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
     inside, wanted, row = n < frames, m < middle, n * stems + s
-    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    lost = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    for start in range(0, guides, BLOCK_K):
-        i = start + tl.arange(0, BLOCK_K)
-        there = i < guides
-        x = tl.load(guide_ptr + row[:, None] * guides + i[None, :], mask=inside[:, None] & there[None, :], other=0.0)
-        cell = (s * guides + i)[:, None] * middle + m[None, :]
-        weight = tl.load(down_ptr + cell, mask=there[:, None] & wanted[None, :], other=0.0)
-        acc, lost = add_exactly(acc, lost, tl.dot(x, weight, input_precision="ieee"))
+    own_ptr = down_ptr + s * guides * middle
+    acc = product(guide_ptr, own_ptr, row, inside, m, wanted, guides, 1, middle, BLOCK_M, BLOCK_N, BLOCK_K)
     acc += tl.load(bias_ptr + s * middle + m, mask=wanted, other=0.0).to(tl.float32)[None, :]
     acc = acc / (1.0 + tl.exp(-acc))
     at = middle_ptr + row[:, None] * middle + m[None, :]
@@ -91,27 +84,12 @@ def _known(
 ) -> None:
     n = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
     s = tl.program_id(1).to(tl.int64)
-    d = tl.program_id(2) * BLOCK_N + tl.arange(0, BLOCK_N)
+    d = tl.program_id(2).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
     inside, wanted, row = n < frames, d < dim, n * stems + s
-    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    lost = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    for start in range(0, inputs, BLOCK_K):
-        i = start + tl.arange(0, BLOCK_K)
-        there = i < inputs
-        x = tl.load(h_ptr + n[:, None] * inputs + i[None, :], mask=inside[:, None] & there[None, :], other=0.0)
-        cell = d[None, :].to(tl.int64) * inputs + i[:, None]
-        weight = tl.load(hidden_ptr + cell, mask=there[:, None] & wanted[None, :], other=0.0)
-        acc, lost = add_exactly(acc, lost, tl.dot(x, weight, input_precision="ieee"))
+    acc = product(h_ptr, hidden_ptr, n, inside, d, wanted, inputs, inputs, 1, BLOCK_M, BLOCK_N, BLOCK_K)
     if GUIDED:
-        for start in range(0, middle, BLOCK_K):
-            i = start + tl.arange(0, BLOCK_K)
-            there = i < middle
-            x = tl.load(
-                middle_ptr + row[:, None] * middle + i[None, :], mask=inside[:, None] & there[None, :], other=0.0
-            )
-            cell = (s * middle + i)[:, None] * dim + d[None, :]
-            weight = tl.load(up_ptr + cell, mask=there[:, None] & wanted[None, :], other=0.0)
-            acc, lost = add_exactly(acc, lost, tl.dot(x, weight, input_precision="ieee"))
+        own_ptr = up_ptr + s * middle * dim
+        acc += product(middle_ptr, own_ptr, row, inside, d, wanted, middle, 1, dim, BLOCK_M, BLOCK_N, BLOCK_K)
     acc += tl.load(bias_ptr + d, mask=wanted, other=0.0).to(tl.float32)[None, :]
     for q in range(codebooks):
         place = tl.load(place_ptr + (s * books + q) * dim + d, mask=wanted, other=0.0).to(tl.float32)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kernels.reference.frame_net import EPS, FrameNetWeights
 from kernels.triton.launch import check, depth_block, tile
-from kernels.triton.tiles import add_exactly, normed_product, row_scale
+from kernels.triton.tiles import normed_product, product, row_scale
 
 
 def frame_net(weights: FrameNetWeights, x: Tensor, outputs: int | None = None) -> Tensor:
@@ -63,31 +63,6 @@ def _sum(x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None) -> Te
 
 
 @triton.jit
-def _product(
-    x_ptr: tl.tensor,  # [M, I]
-    weight_ptr: tl.tensor,  # [O, I]
-    row: tl.tensor,
-    inside: tl.tensor,
-    out: tl.tensor,
-    wanted: tl.tensor,
-    dim: tl.tensor,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-) -> tl.tensor:
-    """x · weightᵀ, [BLOCK_M, BLOCK_N] float32."""
-    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    lost = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    for start in range(0, dim, BLOCK_K):
-        i = start + tl.arange(0, BLOCK_K)
-        there = i < dim
-        x = tl.load(x_ptr + row[:, None] * dim + i, mask=inside[:, None] & there[None, :], other=0.0)
-        weight = tl.load(weight_ptr + out[None, :] * dim + i[:, None], mask=there[:, None] & wanted[None, :], other=0.0)
-        acc, lost = add_exactly(acc, lost, tl.dot(x, weight, input_precision="ieee"))
-    return acc
-
-
-@triton.jit
 def _add(
     x_ptr: tl.tensor,  # [M, I]
     weight_ptr: tl.tensor,  # [O, I]
@@ -107,7 +82,7 @@ def _add(
     inside, wanted = row < rows, out < outputs
     keep = inside[:, None] & wanted[None, :]
     at = row[:, None] * outputs + out[None, :]
-    y = _product(x_ptr, weight_ptr, row, inside, out, wanted, dim, BLOCK_M, BLOCK_N, BLOCK_K)
+    y = product(x_ptr, weight_ptr, row, inside, out, wanted, dim, dim, 1, BLOCK_M, BLOCK_N, BLOCK_K)
     y += tl.load(bias_ptr + out, mask=wanted, other=0.0).to(tl.float32)[None, :]
     if RESIDUAL:
         y += tl.load(residual_ptr + at, mask=keep, other=0.0).to(tl.float32)
@@ -166,7 +141,7 @@ def _leave(
     inside, wanted = row < rows, out < outputs
     scale = row_scale(h_ptr, row, inside, dim, eps, BLOCK_M)
     y = normed_product(h_ptr, norm_ptr, leave_ptr, row, inside, scale, out, wanted, dim, BLOCK_M, BLOCK_N, BLOCK_K)
-    y += _product(x_ptr, straight_ptr, row, inside, out, wanted, inputs, BLOCK_M, BLOCK_N, BLOCK_K)
+    y += product(x_ptr, straight_ptr, row, inside, out, wanted, inputs, inputs, 1, BLOCK_M, BLOCK_N, BLOCK_K)
     y += tl.load(bias_ptr + out, mask=wanted, other=0.0).to(tl.float32)[None, :]
     tl.store(
         y_ptr + row[:, None] * outputs + out[None, :],

@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kernels.triton.launch import check, depth_block, tile
-from kernels.triton.tiles import add_exactly
+from kernels.triton.tiles import product
 
 
 def linear_residual(x: Tensor, weight: Tensor, residual: Tensor) -> Tensor:
@@ -48,17 +48,9 @@ def _add(
 ) -> None:
     row = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
     out = tl.program_id(1).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
-    keep = (row < rows)[:, None] & (out < outputs)[None, :]
+    inside, wanted = row < rows, out < outputs
+    keep = inside[:, None] & wanted[None, :]
     at = row[:, None] * outputs + out[None, :]
-    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    lost = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    for start in range(0, dim, BLOCK_K):
-        i = start + tl.arange(0, BLOCK_K)
-        there = i < dim
-        x = tl.load(x_ptr + row[:, None] * dim + i, mask=(row < rows)[:, None] & there[None, :], other=0.0)
-        weight = tl.load(
-            weight_ptr + out[None, :] * dim + i[:, None], mask=there[:, None] & (out < outputs)[None, :], other=0.0
-        )
-        acc, lost = add_exactly(acc, lost, tl.dot(x, weight, input_precision="ieee"))
+    acc = product(x_ptr, weight_ptr, row, inside, out, wanted, dim, dim, 1, BLOCK_M, BLOCK_N, BLOCK_K)
     acc += tl.load(residual_ptr + at, mask=keep, other=0.0).to(tl.float32)
     tl.store(y_ptr + at, acc.to(y_ptr.dtype.element_ty), mask=keep)

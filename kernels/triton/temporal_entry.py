@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kernels.reference.temporal_entry import TemporalEntryWeights
 from kernels.triton.launch import block, check, depth_block, tile
-from kernels.triton.tiles import add_exactly
+from kernels.triton.tiles import add_exactly, product
 
 
 def temporal_entry(
@@ -72,15 +72,8 @@ def _enter(
     index = tl.load(index_ptr + b, mask=inside, other=0)
     begun = tl.load(position_ptr + b, mask=inside, other=0) > tl.maximum(index + lowest, 0)
     known = inside & begun & REMEMBERS
-    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    acc = product(c_ptr, condition_ptr, b, inside, d, wanted, inputs, inputs, 1, BLOCK_M, BLOCK_N, BLOCK_K)
     lost = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    for start in range(0, inputs, BLOCK_K):
-        i = start + tl.arange(0, BLOCK_K)
-        there = i < inputs
-        x = tl.load(c_ptr + b[:, None] * inputs + i[None, :], mask=inside[:, None] & there[None, :], other=0.0)
-        cell = d[None, :] * inputs + i[:, None]
-        weight = tl.load(condition_ptr + cell, mask=there[:, None] & wanted[None, :], other=0.0)
-        acc, lost = add_exactly(acc, lost, tl.dot(x, weight, input_precision="ieee"))
     scale = tl.load(scale_ptr).to(tl.float32)
     rows = stems * width
     for start in range(0, rows, BLOCK_K):

@@ -66,3 +66,31 @@ def normed_product(
         weight = tl.load(weight_ptr + out[None, :] * dim + i[:, None], mask=there[:, None] & wanted[None, :], other=0.0)
         acc, lost = add_exactly(acc, lost, tl.dot(normed, weight, input_precision="ieee"))
     return acc
+
+
+@triton.jit
+def product(
+    x_ptr: tl.tensor,  # [M, I]
+    weight_ptr: tl.tensor,
+    row: tl.tensor,  # [BLOCK_M] int64, rows of x
+    inside: tl.tensor,  # [BLOCK_M] bool
+    out: tl.tensor,  # [BLOCK_N] outputs
+    wanted: tl.tensor,  # [BLOCK_N] bool
+    dim: tl.tensor,
+    out_step: tl.tensor,  # from a weight to that of the next output: I of [O, I], 1 of [I, O]
+    in_step: tl.tensor,  # from a weight to that of the next input
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+) -> tl.tensor:
+    """x · weight, summed over the inputs, [BLOCK_M, BLOCK_N] float32."""
+    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    lost = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    for start in range(0, dim, BLOCK_K):
+        i = start + tl.arange(0, BLOCK_K)
+        there = i < dim
+        x = tl.load(x_ptr + row[:, None] * dim + i, mask=inside[:, None] & there[None, :], other=0.0)
+        cell = weight_ptr + out[None, :] * out_step + i[:, None] * in_step
+        weight = tl.load(cell, mask=there[:, None] & wanted[None, :], other=0.0)
+        acc, lost = add_exactly(acc, lost, tl.dot(x, weight, input_precision="ieee"))
+    return acc

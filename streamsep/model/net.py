@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kernels.reference.fuse_masks import fuse_masks
 from kernels.reference.guide_envelopes import guide_envelopes as guide_envelopes_step
+from kernels.reference.posterior_mean import posterior_mean
 from kernels.reference.recall import recall
 from kernels.registry import resolve
 from streamsep.choices import FUSED, GUIDE
@@ -161,10 +162,7 @@ class Net(StreamModule):
 
         Differentiable; what ``LanguageModel.step`` gives as ``latent`` and ``entropy``.
         """
-        tables = self.lm.tables.vectors[: self.lm.tables.semantic]
-        log_p = logits[..., : tables.shape[0], :].float().log_softmax(-1)
-        p = log_p.exp()
-        return p.flatten(-2) @ tables.flatten(0, 1), -(p * log_p).sum(-1).mean(-1)
+        return posterior_mean(logits, self.lm.tables.vectors[: self.lm.tables.semantic])
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
