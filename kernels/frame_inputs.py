@@ -115,7 +115,8 @@ def _istft_ola(rand: Any, rows: int, columns: int, hop: int) -> Inputs:
 def _mask_render(rand: Any, slots: int, stems: int, columns: int, hop: int, bands: int) -> Inputs:
     spectrum = complex_columns(rand, slots, 2, columns, hop + 1)
     band = torch.arange(hop + 1) * bands // (hop + 1)
-    return rand(slots, stems, 2, columns, bands).softmax(1), spectrum, band, rand(2 * hop), rand(slots, stems, 2, hop)
+    gains = rand(slots, stems, 2, 2, columns, bands)
+    return gains, spectrum, band, rand(2 * hop), rand(slots, stems, 2, hop)
 
 
 def _posterior_mean(rand: Any, slots: int, stems: int, books: int, codes: int, width: int) -> Inputs:
@@ -125,6 +126,15 @@ def _posterior_mean(rand: Any, slots: int, stems: int, books: int, codes: int, w
 def _recall(rand: Any, slots: int, frames: int, columns: int, bins: int) -> Inputs:
     new, kept = (complex_columns(rand, slots, *lead, 2, columns, bins) for lead in ((), (frames,)))
     return new, rand(slots), torch.arange(slots) % (frames + 2), -1, kept, rand(slots, frames)
+
+
+def _spatial_gains(
+    rand: Any, slots: int, sets: int, stems: int, columns: int, bins: int, bands: int
+) -> Inputs:
+    spectrum, edges = complex_columns(rand, slots, 2, columns, bins), torch.arange(bands + 1) * bins // bands
+    masks, powers = rand(slots, sets, stems, 2, columns, bands).softmax(2), rand(slots, sets, stems, 2, bands).exp()
+    kept = torch.cat((powers, torch.zeros_like(powers[:, :, :, :1])), 3)
+    return masks, spectrum, edges, 0.99, kept
 
 
 def _temporal_entry(rand: Any, slots: int, stems: int, inputs: int, width: int, dim: int, head_dim: int) -> Inputs:
@@ -159,6 +169,7 @@ FRAME_MAKERS: dict[str, Callable[..., Inputs]] = {
     "mask_render": _mask_render,
     "posterior_mean": _posterior_mean,
     "recall": _recall,
+    "spatial_gains": _spatial_gains,
     "temporal_entry": _temporal_entry,
     "track_level": _track_level,
 }

@@ -52,6 +52,7 @@ _OPS = {
     "rvq_decode": ("triton", "numba", "reference"),
     "rvq_encode": ("triton", "numba", "reference"),
     "sample": ("triton", "numba", "reference"),
+    "spatial_gains": ("triton", "numba", "reference"),
     "swiglu": ("triton", "numba", "reference"),
     "temporal_entry": ("triton", "numba", "reference"),
     "temporal_step": ("triton", "numba", "reference", "numba_int8"),

@@ -1,4 +1,4 @@
-"""Soft band masks on the mixture's columns, on the CPU; the inverse FFT is torch's. Contract and formula:
+"""Gains of bands on the mixture's columns, on the CPU; the inverse FFT is torch's. Contract and formula:
 `kernels.reference.mask_render`.
 """
 
@@ -16,7 +16,7 @@ _ROOT_HALF = np.float32(0.5**0.5)
 
 
 def mask_render(
-    masks: Tensor,
+    gains: Tensor,
     spectrum: Tensor,
     band: Tensor,
     window: Tensor,
@@ -26,16 +26,16 @@ def mask_render(
     """As :func:`kernels.reference.mask_render`; float32 and complex64 on the CPU, no gradients, else TypeError. The
     tail must be contiguous (ValueError).
     """
-    if (masks.dtype, spectrum.dtype, masks.device.type) != (torch.float32, torch.complex64, "cpu"):
-        raise TypeError(f"mask_render of numba takes float32 and complex64 on the CPU, got {masks.dtype}")
+    if (gains.dtype, spectrum.dtype, gains.device.type) != (torch.float32, torch.complex64, "cpu"):
+        raise TypeError(f"mask_render of numba takes float32 and complex64 on the CPU, got {gains.dtype}")
     if not tail.is_contiguous():
         raise ValueError("mask_render of numba moves a contiguous tail only")
-    slots, stems, _, rows, bands = masks.shape
+    slots, stems, _, _, rows, bands = gains.shape
     hop = tail.shape[-1]
     columns = torch.empty(slots * stems * 2 * rows, hop + 1, dtype=torch.complex64)
-    _mask(
-        array(masks).reshape(slots, stems, -1, bands),
-        array(spectrum).view(np.float32).reshape(slots, 2 * rows, -1),
+    _pass(
+        array(gains),
+        array(spectrum).view(np.float32),
         array(band),
         columns.numpy().view(np.float32),
     )
@@ -50,21 +50,23 @@ def mask_render(
 
 
 @jit
-def _mask(
-    masks: Any,  # [B, S, 2·R, M]
-    spectrum: Any,  # [B, 2·R, 2·F]
+def _pass(
+    gains: Any,  # [B, S, 2 to, 2 from, R, M]
+    spectrum: Any,  # [B, 2 from, R, 2·F]
     band: Any,  # [F]
     columns: Any,  # [B·S·2·R, 2·F]
 ) -> None:
-    slots, stems, rows, _ = masks.shape
+    slots, stems, _, _, rows, _ = gains.shape
     for b in range(slots):
         for s in range(stems):
-            for r in range(rows):
-                row = (b * stems + s) * rows + r
-                for f in range(len(band)):
-                    mask = masks[b, s, r, band[f]]
-                    columns[row, 2 * f] = mask * spectrum[b, r, 2 * f]
-                    columns[row, 2 * f + 1] = mask * spectrum[b, r, 2 * f + 1]
+            for to in range(2):
+                for r in range(rows):
+                    row = ((b * stems + s) * 2 + to) * rows + r
+                    mid, side, out = spectrum[b, 0, r], spectrum[b, 1, r], columns[row]
+                    for f in range(len(band)):
+                        m, n = gains[b, s, to, 0, r, band[f]], gains[b, s, to, 1, r, band[f]]
+                        out[2 * f] = m * mid[2 * f] + n * side[2 * f]
+                        out[2 * f + 1] = m * mid[2 * f + 1] + n * side[2 * f + 1]
 
 
 @jit

@@ -1,6 +1,6 @@
-"""Stems as soft band masks on the mixture's own columns. Knows bands, sides and stems; nothing of how masks came about.
+"""Stems as gains of bands on the mixture's own columns. Knows bands, sides and stems; nothing of how gains came about.
 
-wave_s = istft_ola(masks[s, side, r, band of bin] · spectrum[side, r, bin]);     left, right = (mid ± side) / √2
+wave_s = istft_ola(Σ_from gains[s, to, from, r, band of bin] · spectrum[from, r, bin]);     left, right = (mid ± side) / √2
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from kernels.reference.istft_ola import istft_ola
 
 
 def mask_render(
-    masks: Tensor,
+    gains: Tensor,
     spectrum: Tensor,
     band: Tensor,
     window: Tensor,
@@ -23,7 +23,8 @@ def mask_render(
     """Render one frame.
 
     Args:
-        masks: ``[B, S, 2 sides, R, M]``; stems sum to the mixture when they sum to one over S.
+        gains: ``[B, S, 2 sides of the stem, 2 sides of the mixture, R, M]``; stems sum to the mixture when they sum to
+            the identity over S.
         spectrum: ``[B, 2 sides, R, hop + 1]`` complex mid/side columns.
         band: ``[hop + 1]`` int64, the band of each bin.
         window: ``[2·hop]``; tail: ``[B, S, 2, hop]``, changed in place for active slots.
@@ -31,7 +32,8 @@ def mask_render(
 
     Returns ``[B, S, 2 channels, R · hop]`` left/right.
     """
-    wave = istft_ola(masks.index_select(-1, band) * spectrum.unsqueeze(1), window, tail, active)
+    found = (gains.index_select(-1, band) * spectrum[:, None, None]).sum(3)
+    wave = istft_ola(found, window, tail, active)
     mid, side = wave.select(2, 0), wave.select(2, 1)
     return torch.stack([mid + side, mid - side], 2) * 0.5**0.5
 
@@ -45,6 +47,6 @@ def cost(slots: int, stems: int, columns: int, hop: int, bands: int) -> Cost:
     """FFT flops as in ``istft_ola``."""
     waves, n = slots * stems * 2 * columns, 2 * hop
     return Cost(
-        flops=int(waves * (2.5 * n * n.bit_length() + 2 * n + 6 * (hop + 1))),
-        bytes=4 * (waves * (bands + hop) + slots * 4 * columns * (hop + 1) + slots * stems * 4 * hop),
+        flops=int(waves * (2.5 * n * n.bit_length() + 2 * n + 8 * (hop + 1))),
+        bytes=4 * (waves * (2 * bands + hop) + slots * 4 * columns * (hop + 1) + slots * stems * 4 * hop),
     )

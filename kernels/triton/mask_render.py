@@ -1,4 +1,4 @@
-"""Soft band masks on the mixture's columns in two kernels, before and after torch's inverse FFT. Contract and formula:
+"""Gains of bands on the mixture's columns in two kernels, before and after torch's inverse FFT. Contract and formula:
 `kernels.reference.mask_render`.
 
 A program of the first owns a piece of a column; of the second a piece of a hop with all columns of a stem, so that
@@ -18,7 +18,7 @@ _ROOT_HALF = tl.constexpr(0.5**0.5)
 
 
 def mask_render(
-    masks: Tensor,
+    gains: Tensor,
     spectrum: Tensor,
     band: Tensor,
     window: Tensor,
@@ -31,32 +31,32 @@ def mask_render(
     if not tail.is_contiguous():
         raise ValueError("mask_render of triton moves a contiguous tail only")
     mixture = torch.view_as_real(spectrum).contiguous()
-    check("mask_render", (masks, mixture, window, tail))
-    slots, stems, sides, rows, bands = masks.shape
+    check("mask_render", (gains, mixture, window, tail))
+    slots, stems, sides, _, rows, bands = gains.shape
     hop, bins = tail.shape[-1], spectrum.shape[-1]
     count = slots * stems * sides * rows
-    columns = torch.empty(count, bins, 2, dtype=torch.float32, device=masks.device)
+    columns = torch.empty(count, bins, 2, dtype=torch.float32, device=gains.device)
     piece = block(2 * bins, most=512)
-    _mask[(count, triton.cdiv(2 * bins, piece))](
-        masks.contiguous(), mixture, band.contiguous(), columns, stems, sides * rows, bins, bands, BLOCK=piece
+    _pass[(count, triton.cdiv(2 * bins, piece))](
+        gains.contiguous(), mixture, band.contiguous(), columns, stems, rows, bins, bands, BLOCK=piece
     )
     # Unscaled: the second kernel does that in passing.
     waves = torch.fft.irfft(torch.view_as_complex(columns), 2 * hop, norm="forward").contiguous()
-    sound = torch.empty(slots, stems, 2, rows * hop, dtype=torch.float32, device=masks.device)
+    sound = torch.empty(slots, stems, 2, rows * hop, dtype=torch.float32, device=gains.device)
     piece = block(hop, most=128)
     _overlap[(slots * stems, triton.cdiv(hop, piece))](
-        waves, window.contiguous(), tail, lengths(masks[:, 0, 0, 0, 0], active), sound, stems, hop, 0.5 / hop,
+        waves, window.contiguous(), tail, lengths(gains[:, 0, 0, 0, 0, 0], active), sound, stems, hop, 0.5 / hop,
         ROWS=rows, BLOCK=piece,
     )  # fmt: skip
     return sound
 
 
 @triton.jit
-def _mask(
-    masks_ptr: tl.tensor,  # [B, S, sides·R, M]
-    mixture_ptr: tl.tensor,  # [B, sides·R, F, 2]
+def _pass(
+    gains_ptr: tl.tensor,  # [B, S, 2 to, 2 from, R, M]
+    mixture_ptr: tl.tensor,  # [B, 2 from, R, F, 2]
     band_ptr: tl.tensor,  # [F]
-    columns_ptr: tl.tensor,  # [B, S, sides·R, F, 2]
+    columns_ptr: tl.tensor,  # [B, S, 2 to, R, F, 2]
     stems: tl.tensor,
     rows: tl.tensor,
     bins: tl.tensor,
@@ -64,13 +64,17 @@ def _mask(
     BLOCK: tl.constexpr,
 ) -> None:
     n = tl.program_id(0).to(tl.int64)
-    row = n // (stems * rows) * rows + n % rows  # of the mixture
+    r, stem = n % rows, n // rows  # a side of a stem
+    mid_ptr = mixture_ptr + (n // (2 * stems * rows) * 2 * rows + r) * 2 * bins
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = i < 2 * bins
     band = tl.load(band_ptr + i // 2, mask=inside, other=0)
-    mask = tl.load(masks_ptr + n * bands + band, mask=inside, other=0.0).to(tl.float32)
-    x = tl.load(mixture_ptr + row * 2 * bins + i, mask=inside, other=0.0)
-    tl.store(columns_ptr + n * 2 * bins + i, mask * x, mask=inside)
+    gain = gains_ptr + (stem * 2 * rows + r) * bands + band
+    of_mid = tl.load(gain, mask=inside, other=0.0).to(tl.float32)
+    of_side = tl.load(gain + rows * bands, mask=inside, other=0.0).to(tl.float32)
+    mid = tl.load(mid_ptr + i, mask=inside, other=0.0)
+    side = tl.load(mid_ptr + rows * 2 * bins + i, mask=inside, other=0.0)
+    tl.store(columns_ptr + n * 2 * bins + i, of_mid * mid + of_side * side, mask=inside)
 
 
 @triton.jit

@@ -23,10 +23,11 @@ class Parts:
         self.net, self.settings = net, settings
         self.device = next(net.parameters()).device
         self.stft = STFT().to(self.device)
-        self.mask = MaskRenderer(settings.rows).to(self.device)
-        self.hop = PredictiveRenderer(settings.rows).to(self.device)
+        self.mask = MaskRenderer(len(settings.decodes)).to(self.device)
+        self.hop = PredictiveRenderer(len(settings.decodes)).to(self.device)
         if net.backend is not None:
-            self.mask.select_kernels(self.device.type, net.backend)
+            for renderer in (self.mask, self.hop):
+                renderer.select_kernels(self.device.type, net.backend)
         self.codec = CodecRenderer(net.codec).to(self.device)
 
     def init_state(self, slots: int, pages: Pages | None = None, device: torch.device | str | None = None) -> State:

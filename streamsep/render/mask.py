@@ -1,7 +1,8 @@
-"""Mask renderer: stems as soft masks on the mixture's own spectrum.
+"""Mask renderer: stems as soft masks on the mixture's own spectrum, and as where they were heard to stand.
 
-Stems keep the mixture's phase and stereo image and sum to the delayed mixture, because the masks sum to one over stems
-and analysis followed by synthesis is the identity. Knows masks and columns; nothing of how masks came about.
+Stems keep the mixture's phase and sum to the delayed mixture, because the masks sum to one over stems, gains made of
+them to the identity, and analysis followed by synthesis is the identity, too. Knows masks and columns; nothing of how
+masks came about.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import torch
 from torch import Tensor
 
 from kernels.reference.mask_render import mask_render
+from kernels.reference.spatial_gains import spatial_gains
 from kernels.registry import resolve
 from streamsep.codec.stft import ISTFT
-from streamsep.condition.bands import band_of_bin
-from streamsep.config import STEMS
+from streamsep.condition.bands import band_edges, band_of_bin
+from streamsep.config import ENVELOPES, STEMS
 from streamsep.streaming import State, StreamModule
 
 
+DECAY = 0.998  # a column of 20 ms: where stems stand is learned from the last ten seconds
+
+
 def to_bins(masks: Tensor) -> Tensor:
-    """Band masks [..., 120] → bin masks [..., 961]."""
+    """Of bands [..., 120] → of bins [..., 961]."""
     return masks.index_select(-1, band_of_bin(masks.device))
 
 
@@ -29,22 +34,27 @@ class MaskRenderer(StreamModule):
 
     delay = 960  # samples, of the overlap-add
 
-    def __init__(self, stems: int = len(STEMS)) -> None:
+    def __init__(self, sets: int = 1) -> None:
+        """``sets`` of stems, each of which sums to the mixture."""
         super().__init__()
-        self.istft = ISTFT((stems, 2))
-        self.render: Callable[..., Tensor] = mask_render  # another implementation may be put in its place
+        self.sets = sets
+        self.istft = ISTFT((sets * len(STEMS), 2))
+        # Other implementations may be put in their place.
+        self.gains: Callable[..., Tensor] = spatial_gains
+        self.render: Callable[..., Tensor] = mask_render
 
     def select_kernels(self, device: str = "cpu", backend: str = "auto") -> tuple[str, ...]:
-        """Choose the kernel that ``step`` runs on (plain torch until then) and return its name.
+        """Choose the kernels that ``step`` runs on (plain torch until then) and return their names.
 
         Raises ValueError for a backend that does not serve the device.
         """
-        chosen = resolve("mask_render", device, backend)
-        self.render = chosen.function
-        return (str(chosen),)
+        gains, render = (resolve(op, device, backend) for op in ("spatial_gains", "mask_render"))
+        self.gains, self.render = gains.function, render.function
+        return str(gains), str(render)
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
+        state.add("heard", self.sets, len(STEMS), 3, ENVELOPES, device=device)
         state.nest("istft", self.istft.init_state(slots, device))
         return state
 
@@ -54,11 +64,13 @@ class MaskRenderer(StreamModule):
         """One frame.
 
         Args:
-            masks: [B, S, 2 sides, 2 subframes, 120]; the stems sum to the mixture when these sum to one over S.
+            masks: [B, S, 2 sides, 2 subframes, 120], set after set; they sum to one over the stems of each.
             spectrum: [B, 2 sides, 2 subframes, 961] complex mid/side columns of the same frame.
 
         Returns:
             [B, S, 2 channels, 1920] left/right.
         """
-        tail = state.child("istft")["tail"]
-        return self.render(masks, spectrum, band_of_bin(masks.device), self.istft.window, tail, active)
+        tail, device = state.child("istft")["tail"], masks.device
+        sets = masks.unflatten(1, (self.sets, -1))
+        gains = self.gains(sets, spectrum, band_edges(device), DECAY, state["heard"], active).flatten(1, 2)
+        return self.render(gains, spectrum, band_of_bin(device), self.istft.window, tail, active)

