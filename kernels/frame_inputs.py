@@ -128,9 +128,7 @@ def _recall(rand: Any, slots: int, frames: int, columns: int, bins: int) -> Inpu
     return new, rand(slots), torch.arange(slots) % (frames + 2), -1, kept, rand(slots, frames)
 
 
-def _spatial_gains(
-    rand: Any, slots: int, sets: int, stems: int, columns: int, bins: int, bands: int
-) -> Inputs:
+def _spatial_gains(rand: Any, slots: int, sets: int, stems: int, columns: int, bins: int, bands: int) -> Inputs:
     spectrum, edges = complex_columns(rand, slots, 2, columns, bins), torch.arange(bands + 1) * bins // bands
     masks, powers = rand(slots, sets, stems, 2, columns, bands).softmax(2), rand(slots, sets, stems, 2, bands).exp()
     kept = torch.cat((powers, torch.zeros_like(powers[:, :, :, :1])), 3)

@@ -12,8 +12,7 @@ from kernels.numba.compile import array, jit, part
 from kernels.reference import spatial_gains as formula
 
 _FLOOR, _TINY, _MOST = np.float32(formula.FLOOR), np.float32(formula.TINY), np.float32(formula.MOST)
-_LOADING, _RANGE, _LEAST = np.float32(formula.LOADING), np.float32(formula.RANGE), np.float32(1 / formula.RANGE)
-_ONE, _TWO = np.float32(1), np.float32(2)
+_LOADING, _ZERO, _ONE, _TWO = np.float32(formula.LOADING), np.float32(0), np.float32(1), np.float32(2)
 
 
 def spatial_gains(
@@ -136,9 +135,11 @@ def _filter(mid: Any, side: Any, both: Any, first: Any, second: Any, cross: Any)
 def _seen(gain: Any, mid: Any, side: Any, both: Any, x: Any, y: Any, z: Any) -> Any:
     """``x``, ``y``, ``z``: of the mixture mid, side and both."""
     a, b, d, e = gain
+    first = a * a * x + b * b * y + _TWO * a * b * z + (_ONE - a) * mid - b * both
+    second = d * d * x + e * e * y + _TWO * d * e * z + (_ONE - e) * side - d * both
     return (
-        a * a * x + b * b * y + _TWO * a * b * z + (_ONE - a) * mid - b * both,
-        d * d * x + e * e * y + _TWO * d * e * z + (_ONE - e) * side - d * both,
+        first if not first < _ZERO else _ZERO,  # NaN stays
+        second if not second < _ZERO else _ZERO,
         a * d * x + b * e * y + (a * e + b * d) * z + (_ONE - a) * both - b * side,
     )
 
@@ -152,9 +153,8 @@ def _scale(c: Any, inverse: Any, x: Any) -> None:
         load = _LOADING * (mid + side)
         p, q = mid + load, side + load
         found = q * first + p * second - _TWO * both * cross
+        found = found if not found < _ZERO else _ZERO
         scale = (found + _TINY) / (q * mid + p * side - _TWO * both * both + _TINY)
-        scale = scale if not scale > _RANGE else _RANGE
-        scale = scale if not scale < _LEAST else _LEAST
         c[0, i], c[1, i], c[2, i] = mid * scale, side * scale, both * scale
 
 

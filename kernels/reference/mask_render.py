@@ -1,6 +1,6 @@
 """Stems as gains of bands on the mixture's own columns. Knows bands, sides and stems; nothing of how gains came about.
 
-wave_s = istft_ola(Σ_from gains[s, to, from, r, band of bin] · spectrum[from, r, bin]);     left, right = (mid ± side) / √2
+wave_s = istft_ola(Σ_from gains[s, to, from, r, band of bin] · spectrum[from, r, bin]); left, right = (mid ± side) / √2
 """
 
 from __future__ import annotations

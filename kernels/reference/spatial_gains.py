@@ -24,7 +24,6 @@ FLOOR = 1e-9  # of power: silence has no direction
 TINY = 1e-20  # keeps nothing from dividing nothing
 MOST = 0.98  # of a correlation: two stems in one place can still be told from each other by power
 LOADING = 0.003  # of a covariance, lest what stands in one point forbid all that is beside it
-RANGE = 1e3  # of the scale
 
 Triple = tuple[Tensor, Tensor, Tensor]  # of a symmetric matrix: mid, side, both
 
@@ -65,8 +64,8 @@ def _band_powers(spectrum: Tensor, edges: Tensor) -> Triple:
     bins = torch.arange(spectrum.shape[-1], device=edges.device).unsqueeze(1)
     mid, side = torch.view_as_real(spectrum).unbind(1)
     bands = ((bins >= edges[:-1]) & (bins < edges[1:])).to(mid.dtype)  # [F, M]
-    power, both = ((x.square().sum(-1) @ bands) + FLOOR for x in (mid, side)), (mid * side).sum(-1) @ bands
-    return *power, both
+    first, second, both = (x.sum(-1) @ bands for x in (mid * mid, side * side, mid * side))
+    return first + FLOOR, second + FLOOR, both
 
 
 def _placed(masked: Tensor, x: Triple, history: tuple[Tensor, ...]) -> Triple:
@@ -96,9 +95,10 @@ def _filter(c: Triple) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _seen(gain: tuple[Tensor, Tensor, Tensor, Tensor], c: Triple, x: Triple) -> Triple:
     """What is seen of a stem, and what may be of it unseen."""
     a, b, d, e = gain
+    # No power is negative; rounding might say so of a stem that is not there.
     return (
-        a * a * x[0] + b * b * x[1] + 2 * a * b * x[2] + (1 - a) * c[0] - b * c[2],
-        d * d * x[0] + e * e * x[1] + 2 * d * e * x[2] + (1 - e) * c[1] - d * c[2],
+        (a * a * x[0] + b * b * x[1] + 2 * a * b * x[2] + (1 - a) * c[0] - b * c[2]).clamp(min=0),
+        (d * d * x[0] + e * e * x[1] + 2 * d * e * x[2] + (1 - e) * c[1] - d * c[2]).clamp(min=0),
         a * d * x[0] + b * e * x[1] + (a * e + b * d) * x[2] + (1 - a) * c[2] - b * c[1],
     )
 
@@ -107,9 +107,8 @@ def _scaled(c: Triple, seen: Triple) -> Triple:
     """``c`` times tr(c⁻¹ seen) / 2, ``c`` being loaded."""
     load = LOADING * (c[0] + c[1])
     mid, side = c[0] + load, c[1] + load
-    found = side * seen[0] + mid * seen[1] - 2 * c[2] * seen[2]
+    found = (side * seen[0] + mid * seen[1] - 2 * c[2] * seen[2]).clamp(min=0)
     scale = (found + TINY) / (side * c[0] + mid * c[1] - 2 * c[2] * c[2] + TINY)
-    scale = scale.clamp(1 / RANGE, RANGE)
     return c[0] * scale, c[1] * scale, c[2] * scale
 
 

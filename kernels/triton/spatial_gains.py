@@ -5,8 +5,6 @@ A program owns a few neighbouring bands of a set of stems of a slot, over all co
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -16,7 +14,7 @@ from kernels.reference import spatial_gains as formula
 from kernels.triton.launch import block, check, lengths
 
 _FLOOR, _TINY = tl.constexpr(formula.FLOOR), tl.constexpr(formula.TINY)
-_MOST, _LOADING, _RANGE = tl.constexpr(formula.MOST), tl.constexpr(formula.LOADING), tl.constexpr(formula.RANGE)
+_MOST, _LOADING = tl.constexpr(formula.MOST), tl.constexpr(formula.LOADING)
 _BANDS = 4  # of a program: of few slots many programs
 
 
@@ -79,8 +77,8 @@ def _gains(
         load = _LOADING * (mid + side)
         p, q = mid + load, side + load
         found = q * first + p * second - 2.0 * both * cross
+        found = tl.where(found < 0.0, 0.0, found)  # NaN stays
         scale = (found + _TINY) / (q * mid + p * side - 2.0 * both * both + _TINY)
-        scale = tl.where(scale > _RANGE, _RANGE, tl.where(scale < 1.0 / _RANGE, 1.0 / _RANGE, scale))  # NaN stays
         first, second, cross, g, h, i, j = _look(mid * scale, side * scale, both * scale, x, y, z, there)
         old_mid, old_side, old_both = old_mid + first, old_side + second, old_both + cross
         out = gains_ptr + ((n * stems + s[:, None]) * 4 * columns + r) * bands + m[None, :]
@@ -96,8 +94,8 @@ def _gains(
 
 @triton.jit
 def _powers(
-    mid_ptr: tl.tensor, to_side: tl.tensor, low: Any, high: Any, BANDS: tl.constexpr, BLOCK: tl.constexpr
-) -> Any:
+    mid_ptr: tl.tensor, to_side: tl.tensor, low: tl.tensor, high: tl.tensor, BANDS: tl.constexpr, BLOCK: tl.constexpr
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
     """[1, BANDS] each: of mid and side, and what they share."""
     first = tl.zeros((BANDS, BLOCK), tl.float32)
     second = tl.zeros((BANDS, BLOCK), tl.float32)
@@ -117,7 +115,7 @@ def _powers(
 def _place(
     m: tl.tensor, s: tl.tensor, old_mid: tl.tensor, old_side: tl.tensor, old_both: tl.tensor,
     x: tl.tensor, y: tl.tensor, z: tl.tensor,
-) -> Any:  # fmt: skip
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:  # fmt: skip
     mid, side = m * x, s * y
     heard_mid, heard_side = old_mid + m * mid, old_side + s * side
     wide, narrow = tl.sqrt(mid * heard_mid), tl.sqrt(side * heard_side)
@@ -131,7 +129,7 @@ def _place(
 @triton.jit
 def _look(
     mid: tl.tensor, side: tl.tensor, both: tl.tensor, x: tl.tensor, y: tl.tensor, z: tl.tensor, there: tl.tensor
-) -> Any:
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
     """What is seen of a stem through its gains, and these."""
     p = tl.sum(tl.where(there, mid, 0.0), 0)[None, :]
     q = tl.sum(tl.where(there, side, 0.0), 0)[None, :]
@@ -142,4 +140,5 @@ def _look(
     first = a * a * x + b * b * y + 2.0 * a * b * z + (1.0 - a) * mid - b * both
     second = d * d * x + e * e * y + 2.0 * d * e * z + (1.0 - e) * side - d * both
     cross = a * d * x + b * e * y + (a * e + b * d) * z + (1.0 - a) * both - b * side
+    first, second = tl.where(first < 0.0, 0.0, first), tl.where(second < 0.0, 0.0, second)
     return first, second, cross, a, b, d, e

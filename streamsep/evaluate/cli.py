@@ -71,7 +71,7 @@ def evaluate(
     SI-SDR (Le Roux et al. 2019, both channels joined) is the median over the one-second windows in which a stem is
     active: louder than -50 dBFS RMS and louder than the mixture minus 30 dB. Beside the model's ways of decoding
     (hard tokens, soft latents, guide head, and fused, the default) stand the mixture itself and the ideal ratio mask,
-    which no mask renderer can beat by much. The improvement over the mixture is taken window by window. For a stem
+    which masks alone cannot beat by much. The improvement over the mixture is taken window by window. For a stem
     that a song does not have, the level of its estimate relative to the mixture is given instead.
 
     With --out, everything is measured: BSS Eval 4 (SDR, ISR, SIR, SAR as museval has them), the SDR of the MDX and SDX

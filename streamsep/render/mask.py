@@ -20,8 +20,7 @@ from streamsep.condition.bands import band_edges, band_of_bin
 from streamsep.config import ENVELOPES, STEMS
 from streamsep.streaming import State, StreamModule
 
-
-DECAY = 0.998  # a column of 20 ms: where stems stand is learned from the last ten seconds
+DECAY = 0.99  # a column of 20 ms: where stems stand is learned from the last two seconds, or a new song would suffer
 
 
 def to_bins(masks: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 A probe opens a fresh stream, lets it hear only what the old one heard last, and compares tokens and sound. The level
 tracker forgets slowly (1.5 s), so "last" is 32 seconds: long past every window, and past what the tracker remembers.
+Where stems stand is remembered for longer, the longer the less of them is heard: that the fresh one is told.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import psutil
 import torch
+from torch import Tensor
 
 from streamsep.engine.batch import Batch
 from streamsep.engine.pages import PagePool
@@ -41,6 +43,11 @@ class Probe:
     resident: int
 
 
+def batch_places(batch: Batch) -> Tensor:
+    """[slots, …]: where each slot's stems were heard to stand."""
+    return batch._slots.state.child("mask")["heard"]
+
+
 class Endless:
     """``step`` a frame of the old stream, ``probe`` to compare."""
 
@@ -56,6 +63,8 @@ class Endless:
         self.frame = 0
         self._heard: deque[Sound] = deque(maxlen=HEARD)
         self._told: deque[tuple[Sound, Sound]] = deque(maxlen=COMPARED)
+        self._places = batch_places(self.batch)
+        self._placed: deque[Tensor] = deque(maxlen=COMPARED)  # before each of these frames
         self._guest: int | None = None
         loudness = 10 ** self._rng.uniform(-3, 0, 256)
         noise = self._rng.standard_normal((256, 2, 1_920)) * loudness[:, None, None]
@@ -63,6 +72,7 @@ class Endless:
 
     def step(self) -> None:
         block = self._blocks[self._rng.integers(len(self._blocks))]
+        self._placed.append(self._places[self.old].clone())
         stems = self._tick(self.old, block)
         self._heard.append(block)
         self._told.append(stems)
@@ -72,7 +82,12 @@ class Endless:
 
     def probe(self) -> Probe:
         fresh = self.batch.open(0)
-        told = deque((self._tick(fresh, block) for block in self._heard), maxlen=COMPARED)
+        told: list[tuple[Sound, Sound]] = []
+        for left, block in zip(range(len(self._heard), 0, -1), self._heard, strict=True):
+            if left == COMPARED:
+                with torch.inference_mode():
+                    self._places[fresh] = self._placed[0]
+            told = [*told[1 - COMPARED :], self._tick(fresh, block)]
         self.batch.close(fresh)
         pairs = list(zip(self._told, told, strict=True))
         wrong = sum(int((a[0] != b[0]).sum()) for a, b in pairs)

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels.reference.spatial_gains import spatial_gains
 from tests.kernels.backends import assert_close_as_torch, backends, load, names, to
 
 ACTIVE = torch.tensor([True, False, True])
@@ -84,6 +83,30 @@ def test_two_places_are_told_apart_in_time(backend: str) -> None:
         errors.append((found - sources[t, 0]).abs().square().mean() / power[t, 0] * 40)
     by_mask = 1 - masks[:, 0, 0, 0, 0, 0, 0]  # of its power: what it lacks, and what it has of the other
     assert torch.stack(errors[-50:]).mean() < 0.2 * by_mask[-50:].mean()
+
+
+@pytest.mark.parametrize("backend", ["reference", *names("spatial_gains")])
+def test_whatever_is_heard_stems_are_finite_and_sum_to_it(backend: str) -> None:
+    """Mono, one side alone, one place, silence, at any level, in turns; masks from even to all or nothing."""
+    generator = torch.Generator().manual_seed(1)
+    edges, bands = torch.tensor([0, 1, 3, 8]), torch.tensor([0, 1, 1, 2, 2, 2, 2, 2])
+    kept = to([torch.zeros(1, 1, 4, 3, 3)], torch.float32, backend)[0]
+    silence = torch.zeros(8, dtype=torch.complex64)
+    for _ in range(40):
+        kind, level, sharp = (
+            int(torch.randint(6, (1,), generator=generator)),
+            *10 ** torch.empty(2).uniform_(-3, 3, generator=generator),
+        )
+        for _ in range(4):
+            x, y = torch.view_as_complex(torch.randn(2, 8, 2, generator=generator))
+            heard = ((x, y), (x, silence), (silence, y), (x, 0.7 * x), (x, 1e-5 * y), (silence, silence))[kind]
+            spectrum = level * torch.stack(heard)[None, :, None]
+            masks = (sharp * torch.randn(1, 1, 4, 2, 1, 3, generator=generator)).softmax(2)
+            frame = to([masks, spectrum, edges], torch.float32, backend)
+            gains = load("spatial_gains", backend)(*frame, DECAY, kept).cpu()
+            stems = (gains[0, 0, ..., 0, :].index_select(-1, bands) * spectrum[0, :, 0]).sum(2)
+            assert stems.isfinite().all() and kept.isfinite().all() and (kept[:, :, :, :2] >= 0).all()
+            assert (stems.sum(0) - spectrum[0, :, 0]).abs().max() <= 2e-5 * spectrum.abs().max()
 
 
 @pytest.mark.parametrize("backend", ["reference", *names("spatial_gains")])
