@@ -64,7 +64,7 @@ class Endless:
         self._heard: deque[Sound] = deque(maxlen=HEARD)
         self._told: deque[tuple[Sound, Sound]] = deque(maxlen=COMPARED)
         self._places = batch_places(self.batch)
-        self._placed: deque[Tensor] = deque(maxlen=COMPARED)  # before each of these frames
+        self._placed: deque[Tensor] = deque(maxlen=COMPARED + 1)  # before each of these frames; sound overlaps
         self._guest: int | None = None
         loudness = 10 ** self._rng.uniform(-3, 0, 256)
         noise = self._rng.standard_normal((256, 2, 1_920)) * loudness[:, None, None]
@@ -84,7 +84,7 @@ class Endless:
         fresh = self.batch.open(0)
         told: list[tuple[Sound, Sound]] = []
         for left, block in zip(range(len(self._heard), 0, -1), self._heard, strict=True):
-            if left == COMPARED:
+            if left == COMPARED + 1:
                 with torch.inference_mode():
                     self._places[fresh] = self._placed[0]
             told = [*told[1 - COMPARED :], self._tick(fresh, block)]
