@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import soundfile
 
+from streamsep.cli import main
 from streamsep.config import STEMS
 
 
@@ -44,7 +46,7 @@ def test_compose_with_a_bank_adds_its_whole_songs(tmp_path: Path, bank_index: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["act_00", "train_01000000"]
 
 
-def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for arguments in (
         ("compose", tmp_path / "x", "--songs", "0"),
         ("compose", tmp_path / "x", "--seconds", "0.1"),
@@ -54,9 +56,11 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
         ("compose", tmp_path / "x", "--bank", tmp_path / "none.jsonl"),
         ("import", tmp_path / "none", tmp_path / "x"),
     ):
-        done = run(*arguments)
-        assert done.returncode == 2 and done.stdout == "", arguments
-        assert done.stderr.startswith("streamsep: ") and len(done.stderr.strip().splitlines()) == 1
+        with pytest.raises(SystemExit) as left:
+            main(["data", *map(str, arguments)])
+        out, err = capfd.readouterr()
+        assert left.value.code == 2 and out == "", arguments
+        assert err.startswith("streamsep: ") and len(err.strip().splitlines()) == 1
         assert not (tmp_path / "x").exists()
 
 

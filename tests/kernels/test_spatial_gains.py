@@ -68,7 +68,7 @@ def test_gains_sum_to_the_identity_and_a_stem_without_a_mask_gets_nothing(backen
 @pytest.mark.parametrize("backend", ["reference", *names("spatial_gains")])
 def test_two_places_are_told_apart_in_time(backend: str) -> None:
     """Two stems, one at the left and one at the right, of which the masks know nothing but who is louder."""
-    edges, steps = torch.tensor([0, 40]), 150
+    edges, steps = torch.tensor([0, 40]), 80
     sources = torch.view_as_complex(_noise(steps, 2, 40, 2)) * torch.tensor([1.0, 3.0])[:, None]
     sources[::2] = sources[::2].flip(1)  # in turns
     power = sources.abs().square().sum(-1)
@@ -82,7 +82,7 @@ def test_two_places_are_told_apart_in_time(backend: str) -> None:
         found = (gains[0, 0, 0, :, :, 0, 0].to(torch.complex64) @ both[t, 0, :, 0]).mean(0)
         errors.append((found - sources[t, 0]).abs().square().mean() / power[t, 0] * 40)
     by_mask = 1 - masks[:, 0, 0, 0, 0, 0, 0]  # of its power: what it lacks, and what it has of the other
-    assert torch.stack(errors[-50:]).mean() < 0.2 * by_mask[-50:].mean()
+    assert torch.stack(errors[-30:]).mean() < 0.2 * by_mask[-30:].mean()
 
 
 @pytest.mark.parametrize("backend", ["reference", *names("spatial_gains")])
@@ -92,7 +92,7 @@ def test_whatever_is_heard_stems_are_finite_and_sum_to_it(backend: str) -> None:
     edges, bands = torch.tensor([0, 1, 3, 8]), torch.tensor([0, 1, 1, 2, 2, 2, 2, 2])
     kept = to([torch.zeros(1, 1, 4, 3, 3)], torch.float32, backend)[0]
     silence = torch.zeros(8, dtype=torch.complex64)
-    for _ in range(40):
+    for _ in range(10 if backend == "triton" else 60):
         kind, level, sharp = (
             int(torch.randint(6, (1,), generator=generator)),
             *10 ** torch.empty(2).uniform_(-3, 3, generator=generator),
