@@ -48,38 +48,23 @@ def _gains(
     slots, sets, stems, _, columns, bands = masks.shape
     x = np.empty((columns, 3, bands), np.float32)
     history, c = np.empty((stems, 3, bands), np.float32), np.empty((stems, 3, bands), np.float32)
-    total = np.empty((3, bands), np.float32)
+    inverse = np.empty((3, bands), np.float32)
     for b in range(slots):
         for r in range(columns):
             _powers(spectrum[b, 0, r], spectrum[b, 1, r], edges, x[r])
         for g in range(sets):
-            for s in range(stems):
-                for k in range(3):
-                    for m in range(bands):
-                        history[s, k, m] = kept[b, g, s, k, m]
+            history[:] = kept[b, g]
             for r in range(columns):
-                for k in range(3):
-                    for m in range(bands):
-                        total[k, m] = np.float32(0)
                 for s in range(stems):
-                    _place(masks[b, g, s, 0, r], masks[b, g, s, 1, r], x[r], decay, history[s], c[s], total)
-                _invert(total)
+                    _place(masks[b, g, s, 0, r], masks[b, g, s, 1, r], x[r], decay, history[s], c[s])
+                _invert_sum(c, inverse)
                 for s in range(stems):
-                    _scale(c[s], total, x[r])
-                for k in range(3):
-                    for m in range(bands):
-                        value = np.float32(0)
-                        for s in range(stems):
-                            value += c[s, k, m]
-                        total[k, m] = value
-                _invert(total)
+                    _scale(c[s], inverse, x[r])
+                _invert_sum(c, inverse)
                 for s in range(stems):
-                    _give(c[s], total, x[r], history[s], gains[b, g, s, :, r])
+                    _give(c[s], inverse, x[r], history[s], gains[b, g, s, :, r])
             if moves[b]:
-                for s in range(stems):
-                    for k in range(3):
-                        for m in range(bands):
-                            kept[b, g, s, k, m] = history[s, k, m]
+                kept[b, g] = history
 
 
 @part
@@ -94,7 +79,7 @@ def _powers(mid: Any, side: Any, edges: Any, x: Any) -> None:
 
 
 @part
-def _place(masked_mid: Any, masked_side: Any, x: Any, decay: Any, history: Any, c: Any, total: Any) -> None:
+def _place(masked_mid: Any, masked_side: Any, x: Any, decay: Any, history: Any, c: Any) -> None:
     for i in range(x.shape[1]):
         m, s = masked_mid[i], masked_side[i]
         mid, side = m * x[0, i], s * x[1, i]
@@ -109,17 +94,19 @@ def _place(masked_mid: Any, masked_side: Any, x: Any, decay: Any, history: Any, 
         correlation = correlation if not correlation < -_MOST else -_MOST
         both = correlation * np.sqrt(mid * side)
         c[0, i], c[1, i], c[2, i] = mid, side, both
-        total[0, i] += mid
-        total[1, i] += side
-        total[2, i] += both
 
 
 @part
-def _invert(total: Any) -> None:
-    for i in range(total.shape[1]):
-        mid, side, both = total[0, i], total[1, i], total[2, i]
+def _invert_sum(c: Any, inverse: Any) -> None:
+    """Of the covariances of all stems."""
+    for i in range(c.shape[2]):
+        mid, side, both = _ZERO, _ZERO, _ZERO
+        for s in range(len(c)):
+            mid += c[s, 0, i]
+            side += c[s, 1, i]
+            both += c[s, 2, i]
         scale = _ONE / (mid * side - both * both)
-        total[0, i], total[1, i], total[2, i] = side * scale, mid * scale, -both * scale
+        inverse[0, i], inverse[1, i], inverse[2, i] = side * scale, mid * scale, -both * scale
 
 
 @part

@@ -29,6 +29,7 @@ def token_oracles(net: Net, stems: Sound) -> dict[str, Sound]:
     device = next(net.parameters()).device
     analysis, level_of = STFT().to(device), LevelTracker().to(device)
     masker, waves = MaskRenderer().to(device), ISTFT().to(device)
+    masker.select_kernels(device.type)
     analysed, levels = analysis.init_state(len(STEMS) + 1, device), level_of.init_state(1, device)
     coded, masked, waved = (
         codec.init_state(len(STEMS), device),

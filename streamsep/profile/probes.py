@@ -81,7 +81,7 @@ PROBES: tuple[Probe, ...] = (
     Probe("decode", "semantic decoder", f"{_NET}.codec.semantic", "decode_step"),
     Probe("decode", "fuse", _NET, "fuse_masks"),
     Probe("render", "sound of a frame", "_batch._frame_step", "_render"),
-    Probe("render", "spatial gains", "_batch._parts.mask", "gains"),
+    Probe("render", "spatial gains", "_batch._parts.mask.places", "gains"),
     Probe("render", "mask render", "_batch._parts.mask", "render"),
     Probe("render", "sound of a hop", "_batch", "_render_hops"),
     Probe("decode", "codec decoder", "_batch._parts.codec.codec", "decode_step"),

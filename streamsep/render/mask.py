@@ -13,14 +13,12 @@ import torch
 from torch import Tensor
 
 from kernels.reference.mask_render import mask_render
-from kernels.reference.spatial_gains import spatial_gains
 from kernels.registry import resolve
 from streamsep.codec.stft import ISTFT
-from streamsep.condition.bands import band_edges, band_of_bin
-from streamsep.config import ENVELOPES, STEMS
+from streamsep.condition.bands import band_of_bin
+from streamsep.config import STEMS
+from streamsep.render.places import Places
 from streamsep.streaming import State, StreamModule
-
-DECAY = 0.99  # a column of 20 ms: where stems stand is learned from the last two seconds, or a new song would suffer
 
 
 def to_bins(masks: Tensor) -> Tensor:
@@ -36,24 +34,22 @@ class MaskRenderer(StreamModule):
     def __init__(self, sets: int = 1) -> None:
         """``sets`` of stems, each of which sums to the mixture."""
         super().__init__()
-        self.sets = sets
+        self.places = Places(sets)
         self.istft = ISTFT((sets * len(STEMS), 2))
-        # Other implementations may be put in their place.
-        self.gains: Callable[..., Tensor] = spatial_gains
-        self.render: Callable[..., Tensor] = mask_render
+        self.render: Callable[..., Tensor] = mask_render  # another implementation may be put in its place
 
     def select_kernels(self, device: str = "cpu", backend: str = "auto") -> tuple[str, ...]:
         """Choose the kernels that ``step`` runs on (plain torch until then) and return their names.
 
         Raises ValueError for a backend that does not serve the device.
         """
-        gains, render = (resolve(op, device, backend) for op in ("spatial_gains", "mask_render"))
-        self.gains, self.render = gains.function, render.function
-        return str(gains), str(render)
+        chosen = resolve("mask_render", device, backend)
+        self.render = chosen.function
+        return *self.places.select_kernels(device, backend), str(chosen)
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
-        state.add("heard", self.sets, len(STEMS), 3, ENVELOPES, device=device)
+        state.nest("places", self.places.init_state(slots, device))
         state.nest("istft", self.istft.init_state(slots, device))
         return state
 
@@ -69,7 +65,6 @@ class MaskRenderer(StreamModule):
         Returns:
             [B, S, 2 channels, 1920] left/right.
         """
-        tail, device = state.child("istft")["tail"], masks.device
-        sets = masks.unflatten(1, (self.sets, -1))
-        gains = self.gains(sets, spectrum, band_edges(device), DECAY, state["heard"], active).flatten(1, 2)
-        return self.render(gains, spectrum, band_of_bin(device), self.istft.window, tail, active)
+        gains = self.places.step(masks, spectrum, state.child("places"), active)
+        tail = state.child("istft")["tail"]
+        return self.render(gains, spectrum, band_of_bin(masks.device), self.istft.window, tail, active)

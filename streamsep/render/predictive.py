@@ -8,21 +8,16 @@ EUSIPCO 2007). The delay is hop + overlap = 20 ms instead of frame + 20 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from kernels.reference.spatial_gains import spatial_gains
-from kernels.registry import resolve
-from streamsep.condition.bands import band_edges
 from streamsep.condition.features import mid_side
-from streamsep.config import ENVELOPES, HOP, PREDICTIVE_HOP, STEMS, SUBFRAMES, WINDOW
-from streamsep.render.mask import DECAY, to_bins
+from streamsep.config import PREDICTIVE_HOP, STEMS, SUBFRAMES, WINDOW
+from streamsep.render.mask import to_bins
+from streamsep.render.places import Places
 from streamsep.streaming import State, StreamModule
 
 _SUPPORT = 2 * PREDICTIVE_HOP
-_DECAY = DECAY ** (PREDICTIVE_HOP / HOP)
 
 
 def asymmetric_windows() -> tuple[Tensor, Tensor]:
@@ -45,8 +40,7 @@ class PredictiveRenderer(StreamModule):
     def __init__(self, sets: int = 1) -> None:
         """``sets`` of stems, each of which sums to the mixture."""
         super().__init__()
-        self.sets = sets
-        self.gains: Callable[..., Tensor] = spatial_gains  # another implementation may be put in its place
+        self.places = Places(sets, PREDICTIVE_HOP)
         analysis, synthesis = asymmetric_windows()
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis[-_SUPPORT:].clone(), persistent=False)
@@ -59,15 +53,13 @@ class PredictiveRenderer(StreamModule):
 
         Raises ValueError for a backend that does not serve the device.
         """
-        chosen = resolve("spatial_gains", device, backend)
-        self.gains = chosen.function
-        return (str(chosen),)
+        return self.places.select_kernels(device, backend)
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
         state.add("past", 2, WINDOW - PREDICTIVE_HOP, device=device)
-        state.add("tail", self.sets * len(STEMS), 2, _SUPPORT - PREDICTIVE_HOP, device=device)
-        state.add("heard", self.sets, len(STEMS), 3, ENVELOPES, device=device)
+        state.add("tail", self.places.sets * len(STEMS), 2, _SUPPORT - PREDICTIVE_HOP, device=device)
+        state.nest("places", self.places.init_state(slots, device))
         return state
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -76,8 +68,7 @@ class PredictiveRenderer(StreamModule):
         """``masks`` [B, S, 2 sides, 120], ``block`` [B, 2 left/right, 480] → [B, S, 2, 480]."""
         window = torch.cat([state["past"], block], -1)
         spectrum = torch.fft.rfft(mid_side(window, 1) * self.analysis)
-        sets, edges = masks.unflatten(1, (self.sets, -1)).unsqueeze(4), band_edges(masks.device)
-        gains = self.gains(sets, spectrum.unsqueeze(2), edges, _DECAY, state["heard"], active).flatten(1, 2)
+        gains = self.places.step(masks.unsqueeze(3), spectrum.unsqueeze(2), state.child("places"), active)
         found = (to_bins(gains.squeeze(4)) * spectrum[:, None, None]).sum(3)
         wave = torch.fft.irfft(found, WINDOW)[..., -_SUPPORT:]
         wave = mid_side(wave, 2) * self.synthesis

@@ -43,11 +43,6 @@ class Probe:
     resident: int
 
 
-def batch_places(batch: Batch) -> Tensor:
-    """[slots, …]: where each slot's stems were heard to stand."""
-    return batch._slots.state.child("mask")["heard"]
-
-
 class Endless:
     """``step`` a frame of the old stream, ``probe`` to compare."""
 
@@ -63,7 +58,7 @@ class Endless:
         self.frame = 0
         self._heard: deque[Sound] = deque(maxlen=HEARD)
         self._told: deque[tuple[Sound, Sound]] = deque(maxlen=COMPARED)
-        self._places = batch_places(self.batch)
+        self._places = self.batch._slots.state.child("mask").child("places")["heard"]
         self._placed: deque[Tensor] = deque(maxlen=COMPARED + 1)  # before each of these frames; sound overlaps
         self._guest: int | None = None
         loudness = 10 ** self._rng.uniform(-3, 0, 256)
@@ -82,12 +77,12 @@ class Endless:
 
     def probe(self) -> Probe:
         fresh = self.batch.open(0)
-        told: list[tuple[Sound, Sound]] = []
+        told: deque[tuple[Sound, Sound]] = deque(maxlen=COMPARED)
         for left, block in zip(range(len(self._heard), 0, -1), self._heard, strict=True):
             if left == COMPARED + 1:
                 with torch.inference_mode():
                     self._places[fresh] = self._placed[0]
-            told = [*told[1 - COMPARED :], self._tick(fresh, block)]
+            told.append(self._tick(fresh, block))
         self.batch.close(fresh)
         pairs = list(zip(self._told, told, strict=True))
         wrong = sum(int((a[0] != b[0]).sum()) for a, b in pairs)

@@ -35,7 +35,7 @@ def test_an_idle_slot_keeps_its_tail() -> None:
     assert torch.equal(tail[1], before[1]) and not torch.equal(tail[0], before[0])
 
 
-def test_stems_under_masks_that_sum_to_one_sum_to_the_mixture() -> None:
+def test_stems_under_gains_that_sum_to_the_identity_sum_to_the_mixture() -> None:
     stereo = _wave(1, 2, 4 * HOP)
     mid_side = torch.stack([stereo[:, 0] + stereo[:, 1], stereo[:, 0] - stereo[:, 1]], 1) * 0.5**0.5
     columns = _columns(mid_side)
