@@ -107,16 +107,23 @@ def _guide_head(
     return weights, rand(slots, tokens, dim), rand(slots, bands, width), rows
 
 
+def _hold_tone(rand: Any, slots: int, sets: int, stems: int, columns: int, bins: int) -> Inputs:
+    shares = rand(slots, sets, stems, columns, bins).softmax(2)
+    gains = torch.eye(2)[:, :, None, None] * shares[:, :, :, None, None]
+    return gains, complex_columns(rand, slots, 2, columns, bins), 0, 0.9, torch.zeros(slots, sets, 9, bins)
+
+
 def _istft_ola(rand: Any, rows: int, columns: int, hop: int) -> Inputs:
     spectrum = complex_columns(rand, rows, columns, hop + 1)
     return spectrum, rand(2 * hop), rand(rows, hop)
 
 
-def _mask_render(rand: Any, slots: int, stems: int, columns: int, hop: int, bands: int) -> Inputs:
+def _mask_render(rand: Any, slots: int, stems: int, columns: int, hop: int, bands: int, low: int) -> Inputs:
     spectrum = complex_columns(rand, slots, 2, columns, hop + 1)
     band = torch.arange(hop + 1) * bands // (hop + 1)
     gains = rand(slots, stems, 2, 2, columns, bands)
-    return gains, spectrum, band, rand(2 * hop), rand(slots, stems, 2, hop)
+    added = complex_columns(rand, slots, stems, 2, columns, low)
+    return gains, spectrum, added, band, rand(2 * hop), rand(slots, stems, 2, hop)
 
 
 def _posterior_mean(rand: Any, slots: int, stems: int, books: int, codes: int, width: int) -> Inputs:
@@ -163,6 +170,7 @@ FRAME_MAKERS: dict[str, Callable[..., Inputs]] = {
     "group_linear": _group_linear,
     "guide_envelopes": _guide_envelopes,
     "guide_head": _guide_head,
+    "hold_tone": _hold_tone,
     "istft_ola": _istft_ola,
     "mask_render": _mask_render,
     "posterior_mean": _posterior_mean,

@@ -37,6 +37,7 @@ _OPS = {
     "group_linear": ("triton", "numba", "reference"),
     "guide_envelopes": ("triton", "numba", "reference"),
     "guide_head": ("triton", "numba", "reference"),
+    "hold_tone": ("triton", "numba", "reference"),
     "istft_ola": ("reference",),
     "linear_residual": ("triton", "numba", "native", "reference"),
     "mask_render": ("triton", "numba", "reference"),

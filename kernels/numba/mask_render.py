@@ -18,6 +18,7 @@ _ROOT_HALF = np.float32(0.5**0.5)
 def mask_render(
     gains: Tensor,
     spectrum: Tensor,
+    added: Tensor,
     band: Tensor,
     window: Tensor,
     tail: Tensor,
@@ -36,6 +37,7 @@ def mask_render(
     _pass(
         array(gains),
         array(spectrum).view(np.float32),
+        array(added).view(np.float32),
         array(band),
         columns.numpy().view(np.float32),
     )
@@ -53,6 +55,7 @@ def mask_render(
 def _pass(
     gains: Any,  # [B, S, 2 to, 2 from, R, M]
     spectrum: Any,  # [B, 2 from, R, 2·F]
+    added: Any,  # [B, S, 2 to, R, 2·K]
     band: Any,  # [F]
     columns: Any,  # [B·S·2·R, 2·F]
 ) -> None:
@@ -67,6 +70,8 @@ def _pass(
                         m, n = gains[b, s, to, 0, r, band[f]], gains[b, s, to, 1, r, band[f]]
                         out[2 * f] = m * mid[2 * f] + n * side[2 * f]
                         out[2 * f + 1] = m * mid[2 * f + 1] + n * side[2 * f + 1]
+                    for i in range(added.shape[4]):
+                        out[i] += added[b, s, to, r, i]
 
 
 @jit

@@ -20,6 +20,7 @@ _ROOT_HALF = tl.constexpr(0.5**0.5)
 def mask_render(
     gains: Tensor,
     spectrum: Tensor,
+    added: Tensor,
     band: Tensor,
     window: Tensor,
     tail: Tensor,
@@ -30,16 +31,17 @@ def mask_render(
     """
     if not tail.is_contiguous():
         raise ValueError("mask_render of triton moves a contiguous tail only")
-    mixture = torch.view_as_real(spectrum).contiguous()
-    check("mask_render", (gains, mixture, window, tail))
+    mixture, besides = torch.view_as_real(spectrum).contiguous(), torch.view_as_real(added).contiguous()
+    check("mask_render", (gains, mixture, besides, window, tail))
     slots, stems, sides, _, rows, bands = gains.shape
     hop, bins = tail.shape[-1], spectrum.shape[-1]
     count = slots * stems * sides * rows
     columns = torch.empty(count, bins, 2, dtype=torch.float32, device=gains.device)
     piece = block(2 * bins, most=512)
     _pass[(count, triton.cdiv(2 * bins, piece))](
-        gains.contiguous(), mixture, band.contiguous(), columns, stems, rows, bins, bands, BLOCK=piece
-    )
+        gains.contiguous(), mixture, besides, band.contiguous(), columns,
+        stems, rows, bins, bands, 2 * added.shape[-1], BLOCK=piece,
+    )  # fmt: skip
     # Unscaled: the second kernel does that in passing.
     waves = torch.fft.irfft(torch.view_as_complex(columns), 2 * hop, norm="forward").contiguous()
     sound = torch.empty(slots, stems, 2, rows * hop, dtype=torch.float32, device=gains.device)
@@ -55,12 +57,14 @@ def mask_render(
 def _pass(
     gains_ptr: tl.tensor,  # [B, S, 2 to, 2 from, R, M]
     mixture_ptr: tl.tensor,  # [B, 2 from, R, F, 2]
+    added_ptr: tl.tensor,  # [B, S, 2 to, R, K, 2]
     band_ptr: tl.tensor,  # [F]
     columns_ptr: tl.tensor,  # [B, S, 2 to, R, F, 2]
     stems: tl.tensor,
     rows: tl.tensor,
     bins: tl.tensor,
     bands: tl.tensor,
+    low: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     n = tl.program_id(0).to(tl.int64)
@@ -74,7 +78,8 @@ def _pass(
     of_side = tl.load(gain + rows * bands, mask=inside, other=0.0).to(tl.float32)
     mid = tl.load(mid_ptr + i, mask=inside, other=0.0)
     side = tl.load(mid_ptr + rows * 2 * bins + i, mask=inside, other=0.0)
-    tl.store(columns_ptr + n * 2 * bins + i, of_mid * mid + of_side * side, mask=inside)
+    besides = tl.load(added_ptr + n * low + i, mask=i < low, other=0.0)
+    tl.store(columns_ptr + n * 2 * bins + i, of_mid * mid + of_side * side + besides, mask=inside)
 
 
 @triton.jit

@@ -17,7 +17,7 @@ from kernels.registry import resolve
 from streamsep.codec.stft import ISTFT
 from streamsep.condition.bands import band_of_bin
 from streamsep.config import STEMS
-from streamsep.render.places import Places
+from streamsep.render.gains import StemGains
 from streamsep.streaming import State, StreamModule
 
 
@@ -34,7 +34,7 @@ class MaskRenderer(StreamModule):
     def __init__(self, sets: int = 1) -> None:
         """``sets`` of stems, each of which sums to the mixture."""
         super().__init__()
-        self.places = Places(sets)
+        self.gains = StemGains(sets)
         self.istft = ISTFT((sets * len(STEMS), 2))
         self.render: Callable[..., Tensor] = mask_render  # another implementation may be put in its place
 
@@ -45,11 +45,11 @@ class MaskRenderer(StreamModule):
         """
         chosen = resolve("mask_render", device, backend)
         self.render = chosen.function
-        return *self.places.select_kernels(device, backend), str(chosen)
+        return *self.gains.select_kernels(device, backend), str(chosen)
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
-        state.nest("places", self.places.init_state(slots, device))
+        state.nest("gains", self.gains.init_state(slots, device))
         state.nest("istft", self.istft.init_state(slots, device))
         return state
 
@@ -65,6 +65,6 @@ class MaskRenderer(StreamModule):
         Returns:
             [B, S, 2 channels, 1920] left/right.
         """
-        gains = self.places.step(masks, spectrum, state.child("places"), active)
+        gains, added = self.gains.step(masks, spectrum, state.child("gains"), active)
         tail = state.child("istft")["tail"]
-        return self.render(gains, spectrum, band_of_bin(masks.device), self.istft.window, tail, active)
+        return self.render(gains, spectrum, added, band_of_bin(masks.device), self.istft.window, tail, active)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from streamsep.condition.features import mid_side
 from streamsep.config import PREDICTIVE_HOP, STEMS, SUBFRAMES, WINDOW
+from streamsep.render.gains import StemGains
 from streamsep.render.mask import to_bins
-from streamsep.render.places import Places
 from streamsep.streaming import State, StreamModule
 
 _SUPPORT = 2 * PREDICTIVE_HOP
@@ -40,7 +40,7 @@ class PredictiveRenderer(StreamModule):
     def __init__(self, sets: int = 1) -> None:
         """``sets`` of stems, each of which sums to the mixture."""
         super().__init__()
-        self.places = Places(sets, PREDICTIVE_HOP)
+        self.gains = StemGains(sets, PREDICTIVE_HOP)
         analysis, synthesis = asymmetric_windows()
         self.register_buffer("analysis", analysis, persistent=False)
         self.register_buffer("synthesis", synthesis[-_SUPPORT:].clone(), persistent=False)
@@ -49,17 +49,17 @@ class PredictiveRenderer(StreamModule):
     synthesis: Tensor
 
     def select_kernels(self, device: str = "cpu", backend: str = "auto") -> tuple[str, ...]:
-        """Choose the kernel that ``step`` runs on (plain torch until then) and return its name.
+        """Choose the kernels that ``step`` runs on (plain torch until then) and return their names.
 
         Raises ValueError for a backend that does not serve the device.
         """
-        return self.places.select_kernels(device, backend)
+        return self.gains.select_kernels(device, backend)
 
     def init_state(self, slots: int, device: torch.device | str = "cpu") -> State:
         state = State(slots)
         state.add("past", 2, WINDOW - PREDICTIVE_HOP, device=device)
-        state.add("tail", self.places.sets * len(STEMS), 2, _SUPPORT - PREDICTIVE_HOP, device=device)
-        state.nest("places", self.places.init_state(slots, device))
+        state.add("tail", self.gains.sets * len(STEMS), 2, _SUPPORT - PREDICTIVE_HOP, device=device)
+        state.nest("gains", self.gains.init_state(slots, device))
         return state
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -68,8 +68,9 @@ class PredictiveRenderer(StreamModule):
         """``masks`` [B, S, 2 sides, 120], ``block`` [B, 2 left/right, 480] → [B, S, 2, 480]."""
         window = torch.cat([state["past"], block], -1)
         spectrum = torch.fft.rfft(mid_side(window, 1) * self.analysis)
-        gains = self.places.step(masks.unsqueeze(3), spectrum.unsqueeze(2), state.child("places"), active)
+        gains, added = self.gains.step(masks.unsqueeze(3), spectrum.unsqueeze(2), state.child("gains"), active)
         found = (to_bins(gains.squeeze(4)) * spectrum[:, None, None]).sum(3)
+        found[..., : added.shape[-1]] += added.squeeze(3)
         wave = torch.fft.irfft(found, WINDOW)[..., -_SUPPORT:]
         wave = mid_side(wave, 2) * self.synthesis
         out = wave[..., :PREDICTIVE_HOP] + state["tail"]

@@ -58,7 +58,7 @@ class Endless:
         self.frame = 0
         self._heard: deque[Sound] = deque(maxlen=HEARD)
         self._told: deque[tuple[Sound, Sound]] = deque(maxlen=COMPARED)
-        self._places = self.batch._slots.state.child("mask").child("places")["heard"]
+        self._places = self.batch._slots.state.child("mask").child("gains")["places"]
         self._placed: deque[Tensor] = deque(maxlen=COMPARED + 1)  # before each of these frames; sound overlaps
         self._guest: int | None = None
         loudness = 10 ** self._rng.uniform(-3, 0, 256)

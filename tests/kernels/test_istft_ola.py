@@ -42,7 +42,9 @@ def test_stems_under_gains_that_sum_to_the_identity_sum_to_the_mixture() -> None
     gains = torch.randn(1, 3, 2, 2, 4, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     gains[:, -1] = torch.eye(2)[:, :, None, None] - gains[:, :-1].sum(1)
     band = torch.arange(HOP + 1) * 5 // (HOP + 1)
-    stems = mask_render(gains, columns, band, WINDOW, torch.zeros(1, 3, 2, HOP, dtype=torch.float64))
+    stems = mask_render(
+        gains, columns, columns[:, None, ..., :0], band, WINDOW, torch.zeros(1, 3, 2, HOP, dtype=torch.float64)
+    )
     assert stems.shape == (1, 3, 2, 4 * HOP)
     torch.testing.assert_close(stems.sum(1)[..., HOP:], stereo[..., :-HOP])
 
@@ -52,7 +54,9 @@ def test_a_gain_of_one_band_lets_only_its_bins_through() -> None:
     gains[..., 1] = torch.eye(2)[:, :, None]
     band = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
     columns = torch.ones(1, 2, 1, HOP + 1, dtype=torch.complex128)
-    out = mask_render(gains, columns, band, WINDOW, torch.zeros(1, 1, 2, HOP, dtype=torch.float64))
+    out = mask_render(
+        gains, columns, columns[:, None, ..., :0], band, WINDOW, torch.zeros(1, 1, 2, HOP, dtype=torch.float64)
+    )
     kept = columns * (band == 1)
     mid = istft_ola(kept, WINDOW, torch.zeros(1, 2, HOP, dtype=torch.float64))
     torch.testing.assert_close(out[0, 0, 0], (mid[0, 0] + mid[0, 1]) * 0.5**0.5)

@@ -100,7 +100,7 @@ def test_inactive_slots_stand_still() -> None:
 
 def test_the_kernel_renders_as_plain_torch_does() -> None:
     plain, chosen = MaskRenderer(), MaskRenderer()
-    assert chosen.select_kernels("cpu", "numba") == ("spatial_gains: numba", "mask_render: numba")
+    assert chosen.select_kernels("cpu", "numba") == ("spatial_gains: numba", "hold_tone: numba", "mask_render: numba")
     states = plain.init_state(2), chosen.init_state(2)
     for t in range(FRAMES):
         columns, active = torch.view_as_complex(noise(2, 2, 2, BINS, 2, seed=t)), torch.tensor([True, t % 2 > 0])
