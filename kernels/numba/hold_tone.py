@@ -82,7 +82,6 @@ def _advance(gain: Any, mid: Any, side: Any, decay: Any, old: Any, new: Any, mov
         said = said if not said > heard else heard
         length = np.sqrt(n_re * n_re + n_im * n_im)
         steady = (length / now) * (length / then)
-        steady = steady if not steady > _ONE else _ONE
         sure = _MOST * steady * steady * np.sqrt(old[8, k])
         before = p * p + q * q + s * s + t * t
         last = before + _FLOOR

@@ -67,7 +67,7 @@ def _column(gain: Tensor, x: Tensor, stem: int, decay: float, state: Tensor) -> 
     sum_of = _near(state[:, :, 4:8])
     length = (sum_of[:, :, 0].square() + sum_of[:, :, 1].square()).sqrt()
     d_now, d_then = sum_of[:, :, 2] + FLOOR, sum_of[:, :, 3] + FLOOR
-    steady = ((length / d_now) * (length / d_then)).clamp(max=1)
+    steady = (length / d_now) * (length / d_then)  # no more than 1, by Cauchy and Schwarz
     sure = MOST * steady.square() * share.sqrt()
     last = _power(before) + FLOOR
     foretold = last.sqrt() * (length / d_then)

@@ -80,7 +80,6 @@ def _hold(
         d_now, d_then = _sum(now, near) + _FLOOR, _sum(then, near) + _FLOOR
         length = tl.sqrt(turn_re * turn_re + turn_im * turn_im)
         steady = (length / d_now) * (length / d_then)
-        steady = tl.where(steady > 1.0, 1.0, steady)
         sure = _MOST * steady * steady * tl.sqrt(share)
         before = p * p + q * q + s * s + t * t
         last = before + _FLOOR

@@ -97,6 +97,18 @@ def test_a_tone_is_kept_apart_from_what_hits_it(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ["reference", *names("hold_tone")])
+@pytest.mark.parametrize(("leak", "share"), [(5.0, 1.0), (-5.0, 0.0), (-0.4, 0.8)])
+def test_a_share_is_no_less_than_nothing_and_no_more_than_all(backend: str, leak: float, share: float) -> None:
+    """Gains between the sides may well say so."""
+    gains = torch.zeros(1, 1, 1, 2, 2, 1, 1)
+    gains[..., 0, 0, 0, 0], gains[..., 0, 1, 0, 0], gains[..., 1, 1, 0, 0] = 1, leak, 1
+    inputs = [gains, torch.ones(1, 2, 1, 1, dtype=torch.complex64), torch.zeros(1, 1, KEPT, 1)]
+    inputs = to(inputs, torch.float32, backend)
+    _call(backend, inputs, stem=0)
+    assert float(inputs[2][0, 0, -1, 0]) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("backend", ["reference", *names("hold_tone")])
 def test_what_is_added_sums_to_nothing_and_a_stem_without_gains_gets_nothing(backend: str) -> None:
     inputs = _inputs(1, 4, 2, 7)
     inputs[0][:, :, 3] = 0
