@@ -1,8 +1,7 @@
-"""Mask renderer: stems as soft masks on the mixture's own spectrum, and as where they were heard to stand.
+"""Mask renderer: stems as gains on the mixture's own spectrum, which are made of masks.
 
-Stems keep the mixture's phase and sum to the delayed mixture, because the masks sum to one over stems, gains made of
-them to the identity, and analysis followed by synthesis is the identity, too. Knows masks and columns; nothing of how
-masks came about.
+Stems sum to the delayed mixture, because the gains sum to the identity over stems, what is added to zero, and analysis
+followed by synthesis is the identity, too. Knows masks and columns; nothing of how masks came about.
 """
 
 from __future__ import annotations
