@@ -15,6 +15,7 @@ from kernels.reference.frame_net import FrameBlockWeights, FrameNetWeights
 from kernels.reference.fuse_masks import FuseWeights
 from kernels.reference.group_linear import GroupWeights
 from kernels.reference.guide_head import GuideWeights
+from kernels.reference.hold_tone import KEPT
 from kernels.reference.rope import rope_frequencies
 from kernels.reference.temporal_entry import TemporalEntryWeights
 
@@ -110,7 +111,7 @@ def _guide_head(
 def _hold_tone(rand: Any, slots: int, sets: int, stems: int, columns: int, bins: int) -> Inputs:
     shares = rand(slots, sets, stems, columns, bins).softmax(2)
     gains = torch.eye(2)[:, :, None, None] * shares[:, :, :, None, None]
-    return gains, complex_columns(rand, slots, 2, columns, bins), 0, 0.9, torch.zeros(slots, sets, 9, bins)
+    return gains, complex_columns(rand, slots, 2, columns, bins), 0, 0.9, torch.zeros(slots, sets, KEPT, bins)
 
 
 def _istft_ola(rand: Any, rows: int, columns: int, hop: int) -> Inputs:

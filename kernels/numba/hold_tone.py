@@ -83,8 +83,7 @@ def _advance(gain: Any, mid: Any, side: Any, decay: Any, old: Any, new: Any, mov
         length = np.sqrt(n_re * n_re + n_im * n_im)
         steady = (length / now) * (length / then)
         sure = _MOST * steady * steady * np.sqrt(old[8, k])
-        before = p * p + q * q + s * s + t * t
-        last = before + _FLOOR
+        last = p * p + q * q + s * s + t * t + _FLOOR
         power = np.sqrt(said) * np.sqrt(last) * (length / then)
         power = power if not power > said else said
         scale = np.sqrt(sure * power / last) / (length + _FLOOR)
@@ -101,7 +100,7 @@ def _advance(gain: Any, mid: Any, side: Any, decay: Any, old: Any, new: Any, mov
         new[4, k] = decay * old[4, k] + y_p * p + y_q * q + y_s * s + y_t * t
         new[5, k] = decay * old[5, k] + y_q * p - y_p * q + y_t * s - y_s * t
         new[6, k] = decay * old[6, k] + y_p * y_p + y_q * y_q + y_s * y_s + y_t * y_t
-        new[7, k] = decay * old[7, k] + before
+        new[7, k] = old[6, k]
         new[8, k] = said / heard
 
 

@@ -5,8 +5,8 @@ steady tone turns by the same angle from column to column. That angle is learned
 what it foretells is taken out of the mixture before the gains share the rest: one step of a Kalman filter whose
 transition is estimated as it goes (multi-frame filtering, Huang and Benesty, "A multi-frame approach to the frequency-
 domain single-channel noise reduction problem", IEEE TASLP 20(4), 2012). Per bin, y being the stem a column before, N
-the sum of what it has turned by, D and D' of its power then and now, all three over the neighbours, too, since a tone
-is heard in three bins:
+the sum of what it has turned by, D of its power, D' what D was a column before, all three over the neighbours, too,
+since a tone is heard in three bins:
 
     ρ = MOST · (|N|² / (D D'))² · √share     how sure: the tone is steady, and the stem was what was heard
     u = √(ρ · power) · N/|N| · y/|y|         power: the geometric mean of what is foretold and what the gains say, no
@@ -24,7 +24,7 @@ from kernels.reference.case import Case, Cost
 
 FLOOR = 1e-9  # of power: silence has no tone
 MOST = 0.95  # of what is foretold, lest an error live on for ever
-KEPT = 9  # numbers a bin: mid and side of the stem, N, D' and D (complex but for these), share
+KEPT = 9  # numbers a bin: mid and side of the stem and N, each of them complex, D, D', share
 
 
 def hold_tone(
@@ -61,7 +61,7 @@ def _column(gain: Tensor, x: Tensor, stem: int, decay: float, state: Tensor) -> 
     own = gain[:, :, stem]
     before = torch.complex(state[:, :, 0:4:2], state[:, :, 1:4:2])
     turned = torch.complex(state[:, :, 4], state[:, :, 5])
-    now, then, share = state[:, :, 6:].unbind(2)
+    now, _, share = state[:, :, 6:].unbind(2)
     heard = _power(x) + FLOOR
     said = (x.conj() * _times(own, x)).real.sum(2).clamp(min=0).minimum(heard)  # of the stem, by its gains
     sum_of = _near(state[:, :, 4:8])
@@ -80,7 +80,7 @@ def _column(gain: Tensor, x: Tensor, stem: int, decay: float, state: Tensor) -> 
     added[:, :, stem] += moved
     y = moved + _times(own, z)
     turned = decay * turned + (y * before.conj()).sum(2)
-    kept = [decay * now + _power(y), decay * then + _power(before), said / heard]
+    kept = [decay * now + _power(y), now, said / heard]
     parts = torch.view_as_real(y).movedim(-1, 3).flatten(2, 3)
     return torch.cat([parts, torch.stack([turned.real, turned.imag, *kept], 2)], 2), added
 

@@ -81,8 +81,7 @@ def _hold(
         length = tl.sqrt(turn_re * turn_re + turn_im * turn_im)
         steady = (length / d_now) * (length / d_then)
         sure = _MOST * steady * steady * tl.sqrt(share)
-        before = p * p + q * q + s * s + t * t
-        last = before + _FLOOR
+        last = p * p + q * q + s * s + t * t + _FLOOR
         power = tl.sqrt(said) * tl.sqrt(last) * (length / d_then)
         power = tl.where(power > said, said, power)
         scale = tl.sqrt(sure * power / last) / (length + _FLOOR)
@@ -109,8 +108,8 @@ def _hold(
         y_s, y_t = o0 + i * z0 + j * w0, o1 + i * z1 + j * w1
         n_re = decay * n_re + y_p * p + y_q * q + y_s * s + y_t * t
         n_im = decay * n_im + y_q * p - y_p * q + y_t * s - y_s * t
+        then = now
         now = decay * now + y_p * y_p + y_q * y_q + y_s * y_s + y_t * y_t
-        then = decay * then + before
         share = said / heard
         p, q, s, t = y_p, y_q, y_s, y_t
     moves = there & (k * 0 + tl.load(moves_ptr + b) > 0)
