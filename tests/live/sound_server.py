@@ -160,14 +160,17 @@ def pulse_stage() -> Iterator[Pulse]:
 
 
 @contextlib.contextmanager
-def jack(period: int = 256, channels: int = 2) -> Iterator[Jack]:
-    """The dummy driver: a device ``system`` whose inputs are silent; the player connects itself to streamsep."""
+def jack(period: int = 256, channels: int = 2, patient: bool = False) -> Iterator[Jack]:
+    """The dummy driver: a device ``system`` whose inputs are silent; the player connects itself to streamsep.
+
+    ``patient``: it waits for clients that are late. As on a stage it goes on without them, and their block is lost.
+    """
     name = f"streamsep{os.getpid()}-{next(_numbers)}"
     server = Jack(
         _clean() | {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1"},
         ("--in", "system, JACK", "--out", "system, JACK"),
-        ("jackd", *_urgency(), "-n", name, "-d", "dummy", "-r", str(RATE), "-p", str(period))
-        + ("-C", str(channels), "-P", str(channels)),
+        ("jackd", *_urgency(), *(("--sync",) if patient else ()), "-n", name)
+        + ("-d", "dummy", "-r", str(RATE), "-p", str(period), "-C", str(channels), "-P", str(channels)),
         ("jack_lsp",),
     )
     yield from _running(server)

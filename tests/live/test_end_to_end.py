@@ -6,7 +6,7 @@ The model is small and has all the time it wants (``--margin``); what is heard m
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -30,8 +30,7 @@ def _server(kind: str) -> AbstractContextManager[Server]:
     reason = sound_server.missing(PULSE if kind == "pulse" else JACK)
     if reason is not None:
         pytest.skip(f"needs a sound server: {reason}")
-    start: Callable[[], AbstractContextManager[Server]] = getattr(sound_server, kind)
-    return start()
+    return sound_server.pulse() if kind == "pulse" else sound_server.jack(patient=True)
 
 
 @pytest.fixture(params=["pulse", "jack"])
