@@ -163,7 +163,7 @@ def pulse_stage() -> Iterator[Pulse]:
 def jack(period: int = 256, channels: int = 2, patient: bool = False) -> Iterator[Jack]:
     """The dummy driver: a device ``system`` whose inputs are silent; the player connects itself to streamsep.
 
-    ``patient``: it waits for clients that are late. As on a stage it goes on without them, and their block is lost.
+    ``patient``: it waits for clients that are late. Otherwise, as on a stage, it goes on and their block is lost.
     """
     name = f"streamsep{os.getpid()}-{next(_numbers)}"
     server = Jack(
