@@ -13,7 +13,7 @@ from streamsep.train.recipe import STAGES
 
 
 def train(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="guide, codec, lm or paper.")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="guide, codec, lm, paper or all.")],
     pool: Annotated[list[Path], typer.Option(metavar="DIR", help="Songs to train on; may be given more than once.")],
     recipe: Annotated[
         str, typer.Option(metavar="RECIPE", help="A shipped recipe or the path of a TOML file.")
@@ -46,7 +46,7 @@ def train(
         typer.Option(metavar="N", help="Processes that mix songs.", show_default="1; with a GPU all cores but 2"),
     ] = None,
 ) -> None:
-    """Train one stage of a model: guide, codec and lm, in this order.
+    """Train one stage of a model: guide, codec and lm, in this order; or all of a recipe.
 
     guide is the Conformer and its guide head, which the language model builds on. codec is first the semantic path,
     then the acoustic path and the decoder. lm is the language model on the codec's tokens; it needs OUT/guide and
@@ -56,19 +56,23 @@ def train(
     segments, offline. It joins OUT/model; run it with `streamsep separate --mode paper --model OUT/model`. The recipe
     paper has the paper's sizes.
 
+    all is every stage that the recipe speaks of, after those of the recipes that it goes on from, each recipe in
+    OUT/RECIPE. With --init MODEL what comes before a recipe of that name is left out.
+
     A stage goes on from OUT/STAGE/last.pt when that is there; its best weights are OUT/STAGE/best.safetensors.
 
     \b
     Examples:
-      streamsep train guide --recipe tiny --pool pool --valid valid
-      streamsep train codec --recipe tiny --pool pool --valid valid
-      streamsep train lm --recipe tiny --pool pool --valid valid
+      streamsep train all --recipe tiny-start --pool pool --valid valid    # a first model in OUT/tiny-start/model
+      streamsep train all --recipe tiny --pool pool --pool synth --valid valid    # the shipped one, from nothing
+      streamsep train all --recipe base --pool pool --pool synth --valid valid --init tiny
+      streamsep train guide --recipe tiny-start --pool pool --valid valid
       streamsep train guide --recipe my.toml --pool pool --pool musdb/train --out runs/mine --steps 20000
-      streamsep train lm --recipe tiny-wide --pool my-songs --valid valid --init tiny --out runs/more
+      streamsep train lm --recipe tiny --pool my-songs --valid valid --init tiny --out runs/more
       streamsep train paper --recipe paper --pool pool --valid valid --init tiny
       accelerate launch --num_processes 2 -m streamsep train guide --pool pool --valid valid    # two GPUs
     """
-    check_choice("stage", stage, STAGES)
+    check_choice("stage", stage, (*STAGES, "all"))
     if steps is not None and steps < 1:
         raise OptionError(f"--steps {steps} trains nothing; give 1 or more.")
     if threads is not None and threads < 1:
@@ -76,8 +80,15 @@ def train(
     if workers is not None and workers < 0:
         raise OptionError(f"--workers {workers} is negative; give 0 or more.")
 
+    from streamsep.train.chain import train_all
     from streamsep.train.run import TrainOptions
     from streamsep.train.run import train as run
 
+    def log(text: str) -> None:
+        print(text, flush=True)
+
     options = TrainOptions(recipe, tuple(pool), valid, out, steps, threads, precision, compile, init, workers)
-    run(stage, options, lambda text: print(text, flush=True))
+    if stage == "all":
+        train_all(options, log)
+    else:
+        run(stage, options, log)

@@ -65,10 +65,16 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model and the stages that make its weights; ``int8``: parts whose matrices are stored in bytes."""
+    """A model and the stages that make its weights.
+
+    ``own``: the stages that it speaks of, in their order. ``after``: the recipe whose model it goes on from, none if
+    empty. ``int8``: parts whose matrices are stored in bytes.
+    """
 
     model: ModelConfig
     stages: dict[str, StageConfig]
+    own: tuple[str, ...] = ()
+    after: str = ""
     paper: PaperConfig = field(default_factory=PaperConfig)
     int8: tuple[str, ...] = ()
 
@@ -100,6 +106,8 @@ def load_recipe(name: str) -> Recipe:
                 lm=_fill(LMConfig, model.get("lm", {})),
             ),
             {stage: _stage(stage, raw.get(stage, {})) for stage in STAGES},
+            tuple(stage for stage in STAGES if stage in raw),
+            _name("after", raw.get("after", "")),
             _fill(PaperConfig, model.get("paper", {})),
             tuple(map(str, _table("export", raw.get("export", {})).get("int8", ()))),
         )
@@ -117,6 +125,12 @@ def _stage(stage: str, raw: Any) -> StageConfig:
         if name not in OPTIONS[stage]:
             raise ValueError(f"the stage {stage} has no option '{name}'; it has {', '.join(OPTIONS[stage])}")
     return replace(config, mixing=_fill(MixingConfig, raw.get("mixing", {})))
+
+
+def _name(name: str, raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise ValueError(f"'{name}' is {raw!r} where the name of a recipe is wanted")
+    return raw
 
 
 def _table(name: str, raw: Any) -> dict[str, Any]:

@@ -65,6 +65,8 @@ def train(stage: str, options: TrainOptions, log: Log = print) -> Outcome:
     device = accelerator.device
     if not accelerator.is_main_process:
         log = _silent
+    if recipe.after and start is None:
+        log(f"from nothing, though the recipe goes on from '{recipe.after}': --init gives its model, `all` trains it")
     training_dtype(config.precision, device)  # says now what is wrong with it
     valid = None if options.valid is None else ValidationSongs(options.valid, limit=config.valid_songs, device=device)
     torch.manual_seed(config.seed)

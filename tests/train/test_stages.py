@@ -219,7 +219,7 @@ def test_processes_train_together(recipe: Path, tmp_path: Path) -> None:
 
 def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, pool: Path) -> None:
     with pytest.raises(
-        OptionError, match="unknown recipe 'none'; choose one of ablation, base, base-more, paper, tiny"
+        OptionError, match="unknown recipe 'none'; choose one of ablation, base, base-deep, paper, tiny"
     ):
         load_recipe("none")
     (tmp_path / "bad.toml").write_text("[guide]\nstepz = 3\n")
@@ -231,6 +231,7 @@ def test_bad_recipes_and_missing_stages_are_named(tmp_path: Path, recipe: Path, 
     for wrong, said in (
         ('[guide]\nsteps = "many"', "'steps' is 'many' where a whole number is wanted"),
         ('model = "tiny"', "'model' is 'tiny' where a table is wanted"),
+        ("after = 3", "'after' is 3 where the name of a recipe is wanted"),
         ("guide = 3", "'guide' is 3 where a table"),
         ("[guide]\nbatch = 0", "batch of the stage guide is 0"),
         ("[guide]\nmixing = { dropout = [0.1] }", "a list of 4 numbers is wanted"),
