@@ -47,12 +47,11 @@ def test_a_circle_is_named(tmp_path: Path) -> None:
 
 
 def test_all_of_a_chain_runs_and_goes_on_where_it_was(recipe: Path, pool: Path, tmp_path: Path) -> None:
-    text = recipe.read_text()
-    names = text.partition("[paper]")[0]
+    text = recipe.read_text().partition("[paper]")[0]
     first, second = tmp_path / "first.toml", tmp_path / "second.toml"
-    first.write_text(names)
-    deeper = names.replace("layers = 1\nheads = 2\nkernel = 3", "layers = 2\nheads = 2\nkernel = 3")
-    before, codec, after = deeper.partition("[codec]")
+    first.write_text(text)
+    deeper = text.replace("layers = 1\nheads = 2\nkernel = 3", "layers = 2\nheads = 2\nkernel = 3")
+    before, _, after = deeper.partition("[codec]")
     second.write_text(f'after = "{first}"\n' + before + after[after.index("[lm]") :])
     assert load_recipe(str(first)).own == ("guide", "codec", "lm") and load_recipe(str(second)).own == ("guide", "lm")
     log: list[str] = []
