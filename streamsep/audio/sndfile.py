@@ -25,7 +25,8 @@ def knows(path: Path) -> bool:
 
 class SndfileDecoder:
     """One open file, read from ``part`` where that is given: a file that holds a part of it. Raises AudioError when
-    libsndfile does not know the format.
+    libsndfile does not know the format, or a FLAC file (written into a pipe, or by a program that was killed) does not
+    know its length.
     """
 
     def __init__(self, path: Path, part: io.RawIOBase | None = None) -> None:
@@ -44,6 +45,10 @@ class SndfileDecoder:
             samples=frames if 0 <= frames < _UNKNOWN_FRAMES else None,
             codec=f"{self._file.format}/{self._file.subtype}".lower(),
         )
+        if self.info.samples is None and self._file.format == "FLAC":
+            # soundfile seeks after every read, and at the end of a stream of unknown length libFLAC cannot.
+            self._file.close()
+            raise AudioError(f"'{path}' does not say how long it is.")
 
     def read(self, n: int) -> NDArray[np.float32]:
         """Up to ``n`` samples ``[channels, m]`` float32, integers scaled so that full scale is 1."""

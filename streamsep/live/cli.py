@@ -108,6 +108,9 @@ def live(
     midi_cc: Annotated[
         list[str] | None, typer.Option(metavar="CONTROL=CC", help="CC number of a control. May be repeated.")
     ] = None,
+    midi_later: Annotated[
+        bool, typer.Option("--midi-later", help="Start without the MIDI input, too; it is heard once it is there.")
+    ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="One status line a second instead of the screen.")] = False,
     json_log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append the status to FILE, one JSON object a second.")
@@ -175,6 +178,7 @@ def live(
         "osc": osc,
         "midi": midi,
         "midi_cc": midi_cc or [],
+        "midi_later": midi_later,
     }
     check_lookahead(lookahead)
     if virtual_cable and input is not None:
@@ -206,8 +210,11 @@ def live(
             loopback(input, output, settings)
         else:
             again = play(input, output, settings, turn, Show(plain, json_log, seconds))
-    if again is not None:
-        os.execv(sys.executable, [*sys.orig_argv, *again])
+    if again is not None:  # a later option wins over what was given
+        if midi is not None:
+            again.append("--midi-later")
+        given = [text for text in again if not (virtual_cable and text.startswith("--in="))]
+        os.execv(sys.executable, [*sys.orig_argv, *given])
 
 
 def _stems(text: str | None) -> list[str]:

@@ -8,6 +8,7 @@ import ctypes
 import difflib
 import functools
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -159,15 +160,18 @@ def find_device(wanted: str | None, kind: str, devices: tuple[Device, ...]) -> D
     )
 
 
-def find_again(lost: Device, wanted: str, kind: str, devices: tuple[Device, ...]) -> str:
+def find_again(lost: Device, wanted: str | None, kind: str, devices: tuple[Device, ...]) -> str:
     """What names ``lost``, found by ``wanted`` before, among the ``devices`` of now: its full name; of several with it,
-    the index in its place; ``wanted`` where there is none. Raises DeviceError when that is an index.
+    the index in its place; ``wanted`` where there is none, or for a default device (None) its own name without the
+    numbers that ALSA may give another time. Raises DeviceError when ``wanted`` is an index.
     """
     same = [device.index for device in devices if device.full_name == lost.full_name and device.channels(kind)]
     if len(same) > 1:
         return str(lost.index if lost.index in same else same[0])
     if same:
         return lost.full_name
+    if wanted is None:
+        return re.sub(r" \(hw:\d+,\d+\)$", "", lost.name)
     if wanted.strip().isdigit():  # may mean any other device by now
         raise DeviceError(f"the {kind} '{lost.name}' is not back.")
     return wanted

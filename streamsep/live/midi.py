@@ -10,14 +10,18 @@ The numbers are those of a Korg nanoKONTROL; ``--midi-cc`` gives a control anoth
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from streamsep.config import STEMS
 from streamsep.errors import DeviceError, OptionError, StreamsepError
 from streamsep.live.remote import Remote, check_control
 
-NO_MIDI = "MIDI needs two more packages: pip install 'streamsep[midi]'."
+NO_MIDI = "MIDI needs one more package: pip install 'streamsep[midi]'."
+_LOOK = 1.0  # seconds between two looks at what is plugged in
+_CONTROL_CHANGE, _PROGRAM_CHANGE = 0xB0, 0xC0
 NUMBERS: dict[int, str] = {
     **{index: f"fader/{stem}" for index, stem in enumerate(STEMS)},
     7: "drywet",
@@ -27,35 +31,83 @@ NUMBERS: dict[int, str] = {
 
 
 class MidiInput:
-    """Listens while the context lasts, to the input whose name has ``name`` in it.
+    """Listens while the context lasts, to the input whose name has ``name`` in it. ``check`` now and then: it notices
+    an input that is gone, and listens to it again when it is back.
 
-    Raises DeviceError when there is no such input, no MIDI, or no package for it.
+    ``patient``: waits for an input that is not there at the start, too. Raises DeviceError when there is no such input,
+    no MIDI, or no package for it.
     """
 
     def __init__(
-        self, name: str, remote: Remote, tell: Callable[[str], None], numbers: dict[int, str] = NUMBERS
+        self,
+        name: str,
+        remote: Remote,
+        tell: Callable[[str], None],
+        numbers: dict[int, str] = NUMBERS,
+        patient: bool = False,
     ) -> None:
         self._name, self._remote, self._tell, self._numbers = name, remote, tell, numbers
+        self._patient = patient
+        self._clients: list[Any] = []
+        self._heard: tuple[Any, str] | None = None  # the client and its port
+        self._lost: str | None = None  # the port's name, without what may change
+        self._next = 0.0
 
     def __enter__(self) -> Self:
-        inputs = _inputs()
-        port = find_input(self._name, inputs)
         try:
-            self._port = inputs[port].open_input(port, callback=self.received)
-        except Exception as error:  # the drivers have no common one
-            raise DeviceError(f"the MIDI input '{port}' cannot be opened: {error}.") from error
+            self._open()
+        except DeviceError as error:
+            if not self._patient:
+                self.__exit__()
+                raise
+            self._tell(f"{error} Its controls work when it is there.")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._port.close()
+        for client in self._clients:
+            client.close_port()
+            client.delete()
+        self._clients, self._heard = [], None
 
-    def received(self, message: Any) -> None:
-        """A mido message. Those that no control has are ignored."""
+    def check(self) -> str | None:
+        """One line when the input went or came back."""
+        if time.monotonic() < self._next:
+            return None
+        self._next = time.monotonic() + _LOOK
+        if self._heard is None:
+            try:
+                return f"the MIDI input '{self._open()}' is back."
+            except DeviceError:
+                return None
+        client, port = self._heard
+        if port in _ports(client):
+            return None
+        client.close_port()
+        self._heard, self._lost = None, _lasting(port)
+        return f"the MIDI input '{port}' is gone; its controls work again when it is back."
+
+    def _open(self) -> str:
+        self._clients = self._clients or _clients()
+        ports = {port: client for client in self._clients for port in _ports(client)}
+        known = [port for port in ports if self._lost in (None, _lasting(port))]
+        port = find_input(self._name, known)
+        client = ports[port]
         try:
-            if message.type == "control_change" and message.control in self._numbers:
-                self._remote.turn(self._numbers[message.control], message.value / 127)
-            elif message.type == "program_change":
-                self._remote.turn("preset", message.program)
+            client.open_port(client.get_ports().index(port), name="remote")
+        except Exception as error:  # the drivers have no common one
+            raise DeviceError(f"the MIDI input '{port}' cannot be opened: {error}.") from error
+        client.set_callback(lambda event, _: self.received(event[0]))
+        self._heard = client, port
+        return port
+
+    def received(self, message: Sequence[int]) -> None:
+        """The bytes of a message. Those that no control has are ignored."""
+        kind = message[0] & 0xF0  # of any channel
+        try:
+            if kind == _CONTROL_CHANGE and message[1] in self._numbers:
+                self._remote.turn(self._numbers[message[1]], message[2] / 127)
+            elif kind == _PROGRAM_CHANGE:
+                self._remote.turn("preset", message[1])
         except StreamsepError as error:
             self._tell(f"MIDI: {error}")
 
@@ -85,25 +137,34 @@ def parse_numbers(texts: Iterable[str]) -> dict[int, str]:
     return numbers
 
 
-def _inputs() -> dict[str, Any]:
-    """Name of an input → the driver that has it: the system's own MIDI and, on Linux, a JACK server's. Raises
-    DeviceError.
-    """
+def _clients() -> list[Any]:
+    """One of the system's own MIDI and, on Linux, one of a JACK server's. Raises DeviceError when there is neither."""
     try:
-        mido: Any = importlib.import_module("mido")
         rtmidi: Any = importlib.import_module("rtmidi")
     except ImportError as error:
         raise DeviceError(NO_MIDI) from error
-    drivers: list[Any] = [mido]
+    kinds = [rtmidi.API_UNSPECIFIED]
     if {rtmidi.API_LINUX_ALSA, rtmidi.API_UNIX_JACK} <= set(rtmidi.get_compiled_api()):
-        drivers.append(mido.Backend("mido.backends.rtmidi/UNIX_JACK"))
-    found: dict[str, Any] = {}
+        kinds.append(rtmidi.API_UNIX_JACK)
+    found: list[Any] = []
     wrong: list[str] = []
-    for driver in drivers:
+    for kind in kinds:
         try:
-            found |= dict.fromkeys(driver.get_input_names(), driver)
+            found.append(rtmidi.MidiIn(kind, name="streamsep"))
         except Exception as error:  # the drivers have no common one
             wrong.append(str(error))
-    if len(wrong) == len(drivers):
+    if not found:
         raise DeviceError(f"there is no MIDI on this machine: {'; '.join(wrong)}.")
     return found
+
+
+def _ports(client: Any) -> list[str]:
+    try:
+        return client.get_ports()
+    except Exception:  # of a server that died
+        return []
+
+
+def _lasting(port: str) -> str:
+    """ALSA's names end in numbers that change when a device is plugged in again."""
+    return re.sub(r" \d+:\d+$", "", port)

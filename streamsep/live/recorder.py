@@ -1,7 +1,7 @@
 """Writes what is heard, mixture and stems aligned, while it is heard. Knows rings and files; never stops the sound.
 
 Files grow as FLAC (24 bits, 48 kHz) under their final names and are handed to the system every second: after a kill,
-all but the last second can be read. Where the model gave nothing, stems are silent.
+all but the last two seconds can be read. Where the model gave nothing, stems are silent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from streamsep.live.worker import CHANNELS
 
 Sound = NDArray[np.float32]
 _STEP = SAMPLE_RATE // 5  # samples written at a time
-_BEHIND = SAMPLE_RATE  # samples behind the input: every result that still comes is there by then
+_BEHIND = SAMPLE_RATE * 5 // 4  # samples behind the input: the most that the model may be, and its latency
 _BITS = "24"
 
 

@@ -23,7 +23,15 @@ from streamsep.live.report import JsonLog, plain_line
 from streamsep.live.screen import Screen
 from streamsep.live.separator import LiveSeparator
 
-_OTHER = ("preset", "record", "osc", "midi", "midi_cc", "spare")  # options that a measurement does not need
+_OTHER = (
+    "preset",
+    "record",
+    "osc",
+    "midi",
+    "midi_cc",
+    "midi_later",
+    "spare",
+)  # options that a measurement does not need
 _PICTURE = 0.1  # seconds between two pictures
 _SWITCH = 0.0005  # seconds that a thread which draws may hold up the audio callbacks
 
@@ -40,7 +48,9 @@ class Show:
 def play(
     input: str | None, output: str | None, settings: dict[str, Any], turn: Callable[[Gains], None], show: Show
 ) -> list[str] | None:
-    """Live until q, Ctrl-C or ``show.seconds``. Returns the faders as arguments when it should be started anew."""
+    """Live until q, Ctrl-C or ``show.seconds``. Returns devices and faders as arguments when it should be started
+    anew.
+    """
     if show.seconds is not None and show.seconds <= 0:
         raise OptionError(f"--seconds {show.seconds:g} leaves nothing to hear; give more than 0.")
     messages: deque[str] = deque()
@@ -63,7 +73,8 @@ def play(
         loop = _screen if screen else _plain
         with contextlib.suppress(KeyboardInterrupt):
             loop(live, route, console, messages, log, show.seconds)
-        return faders(live.gains) if live.restart else None
+        again = live.restart
+        return None if again is None else [f"--in={again.input}", f"--out={again.output}", *faders(live.gains)]
 
 
 def _plain(

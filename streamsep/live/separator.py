@@ -85,6 +85,7 @@ class LiveSeparator:
         record: a folder for recordings.
         osc: a port, or "HOST:PORT", for remote control (``streamsep.live.remote`` has the table).
         midi, midi_cc: part of a MIDI input's name; CC numbers of controls, such as "fader/vocals=21".
+        midi_later: start without that MIDI input, too, and listen to it once it is there.
         tell: gets one line for everything worth knowing; standard error when None.
 
     The model runs in a process of its own, started by ``spawn``: a script that uses this needs the usual
@@ -113,6 +114,7 @@ class LiveSeparator:
         osc: str | int | None = None,
         midi: str | None = None,
         midi_cc: Iterable[str] = (),
+        midi_later: bool = False,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         if not 32 <= block <= 9_600:
@@ -123,15 +125,16 @@ class LiveSeparator:
         self._options = ModelOptions(model, device, decode, lookahead, threads, margin, spare)
         self._devices = DeviceOptions(input, output, in_channels, out_channels, block, duplex)
         self._record = None if record is None else Path(record)
-        self._tell = tell or (lambda line: print(f"streamsep: {line}", file=sys.stderr))
+        self._tell = _safely(tell or (lambda line: print(f"streamsep: {line}", file=sys.stderr)))
         midi_cc = list(midi_cc)
         if midi_cc and midi is None:
             raise OptionError("--midi-cc renumbers a control of --midi; name the MIDI input with --midi, too.")
-        self._inputs: list[OscInput | MidiInput] = []
-        if osc is not None:
-            self._inputs.append(OscInput(osc, Remote(self.gains), self._tell))
-        if midi is not None:
-            self._inputs.append(MidiInput(midi, Remote(self.gains), self._tell, parse_numbers(midi_cc)))
+        self._osc = None if osc is None else OscInput(osc, Remote(self.gains), self._tell)
+        self._midi = (
+            None
+            if midi is None
+            else MidiInput(midi, Remote(self.gains), self._tell, parse_numbers(midi_cc), patient=midi_later)
+        )
         self._remotes = contextlib.ExitStack()
         self._ending = threading.Event()
         self._recorder: Recorder | None = None
@@ -143,8 +146,9 @@ class LiveSeparator:
         plan(self._devices)  # a wrong device is told before the model is loaded
         self.core = Core(self._options, self.gains)
         try:
-            for remote in self._inputs:
-                self._remotes.enter_context(remote)
+            for remote in (self._osc, self._midi):
+                if remote is not None:
+                    self._remotes.enter_context(remote)
             self.core.start()
             self.streams = Streams(self.core, self._devices)
             self.streams.open()
@@ -165,9 +169,9 @@ class LiveSeparator:
     def close(self) -> None:
         """Stop the sound, finish the recording, end the model process."""
         self._ending.set()
-        self._remotes.close()
         if hasattr(self, "_watchman"):
             self._watchman.join(5)
+        self._remotes.close()
         if hasattr(self, "streams"):
             self.streams.end()
         if self._recorder is not None:
@@ -175,8 +179,10 @@ class LiveSeparator:
         self.core.close()
 
     @property
-    def restart(self) -> bool:
-        """A JACK server died and is back, and only another process can join it: ``wait`` has returned, start anew."""
+    def restart(self) -> DeviceOptions | None:
+        """A JACK server died and is back, and only another process can join it: ``wait`` has returned, start anew, with
+        these devices.
+        """
         return self.streams.back
 
     @property
@@ -229,13 +235,14 @@ class LiveSeparator:
         )
 
     def _watch(self) -> None:
-        watch = Watch(self.core)
+        checks = [self.core.supervisor.check, self.streams.check, Watch(self.core).check]
+        checks += [] if self._midi is None else [self._midi.check]
         while not self._ending.wait(_WATCH):
-            for check in (self.core.supervisor.check, self.streams.check, watch.check):
+            for check in checks:
                 line = self._look(check)
                 if line:
                     self._tell(line)
-            if self.streams.back:
+            if self.streams.back is not None:
                 self.stop()
 
     def _look(self, check: Callable[[], str | None]) -> str | None:
@@ -261,3 +268,13 @@ class LiveSeparator:
             except psutil.Error:
                 self._processes.pop(pid, None)
         return cpu, memory
+
+
+def _safely(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Whoever listens must not end the sound or the recording: what it raises (a pipe that broke) is dropped."""
+
+    def told(line: str) -> None:
+        with contextlib.suppress(Exception):
+            tell(line)
+
+    return told

@@ -48,7 +48,7 @@ class Streams:
     """Open devices that call ``core``. ``check`` now and then: it notices a device that is gone, and reopens it.
 
     ``xruns`` counts what PortAudio reports: input lost or output late. ``stuck``: PortAudio does not let go of a server
-    that died (JACK), so only another process can go on; ``back``: it could.
+    that died (JACK), so only another process can go on; ``back``: it could, with these devices.
     """
 
     def __init__(self, core: Target, options: DeviceOptions) -> None:
@@ -58,7 +58,8 @@ class Streams:
         self._seen_at = self._opened_at = self._tried_at = 0.0
         self.plan = plan(options, model_rates(list_devices()))
         self._threads: set[int] = set()  # that have been made urgent
-        self.paused = self.stuck = self.back = self._ended = False
+        self.paused = self.stuck = self._ended = False
+        self.back: DeviceOptions | None = None
         self.xruns = 0
 
     def open(self) -> None:
@@ -82,11 +83,10 @@ class Streams:
     @property
     def device_latency(self) -> float:
         """Seconds that the devices' own buffers hold, as PortAudio says; 0 while none is open."""
-        if not self._streams:
+        streams, plan = self._streams, self.plan  # another thread may close them meanwhile
+        if not streams:
             return 0.0
-        if self.plan.duplex:
-            return float(sum(self._streams[0].latency))
-        return float(sum(stream.latency for stream in self._streams))
+        return float(sum(streams[0].latency) if plan.duplex else sum(stream.latency for stream in streams))
 
     @property
     def load(self) -> float:
@@ -144,23 +144,26 @@ class Streams:
 
     def _wait_for_another(self) -> str | None:
         """PortAudio waits for a server that is dead, and this process cannot have another PortAudio."""
-        if self.back:
+        if self.back is not None:
             return None
         try:
             devices = devices_elsewhere()
-            plan(self._named(devices), devices)
+            named = self._named(devices)
+            plan(named, devices)
         except DeviceError:
             return None
-        self.back = True
+        self.back = named
         return "the sound server is back; streamsep starts again with the same faders."
 
     def _named(self, devices: tuple[Device, ...]) -> DeviceOptions:
-        """The options with the names that the devices had: an index may mean another one by now."""
+        """The options with the names that the devices had: an index may mean another one by now, and so may the
+        default.
+        """
         given, lost = self._options, self.plan
         return replace(
             given,
-            input=None if given.input is None else find_again(lost.input, given.input, "input", devices),
-            output=None if given.output is None else find_again(lost.output, given.output, "output", devices),
+            input=find_again(lost.input, given.input, "input", devices),
+            output=find_again(lost.output, given.output, "output", devices),
         )
 
     def _duplex(self, sound: Any) -> list[Any]:

@@ -85,7 +85,7 @@ def _separate(spec: WorkerSpec, stream: Stream, status: Status, needed: Callable
     pace = Pace()
     strict = source.end + _CATCH_UP
     position = max(source.begin, source.end - _PRIME, 0)
-    results.restart(position)
+    _go_on(results, position, status.get("playhead"))
     while needed():
         waiting = source.end - position
         if waiting <= 0:
@@ -95,7 +95,7 @@ def _separate(spec: WorkerSpec, stream: Stream, status: Status, needed: Callable
             stream.reset()
             strict = source.end + _CATCH_UP
             position = source.end - _PRIME
-            results.restart(position)
+            _go_on(results, position, status.get("playhead"))
             status.add("skips")
             continue
         begun = time.perf_counter()
@@ -114,6 +114,16 @@ def _separate(spec: WorkerSpec, stream: Stream, status: Status, needed: Callable
             status.add("hurried", int(stream.hurried))
             results.write(sound)
             status.record(round(1e6 * (time.perf_counter() - begun)), source.end - results.end)
+
+
+def _go_on(results: Ring, position: int, heard: int) -> None:
+    """Results go on at ``position``. What is passed over is silence if its time is over anyway (before ``heard``): so
+    a recording still gets what lies before it.
+    """
+    if results.end < position <= heard and position - results.end <= results.capacity // 2:
+        results.write(np.zeros((WIDTH, position - results.end), np.float32))
+    else:
+        results.restart(position)
 
 
 def _warm_up(stream: Stream) -> None:

@@ -148,6 +148,18 @@ def test_wav_of_unknown_size_as_pipes_write_it(tmp_path: Path, size: int) -> Non
     assert read_audio(path)[0].shape == (2, 4_410)
 
 
+@pytest.mark.parametrize("seconds", [0.05, 1.0, 3.3])
+def test_flac_of_unknown_length_as_pipes_write_it(tmp_path: Path, seconds: float) -> None:
+    path, sound = tmp_path / "a.flac", tune(seconds)
+    soundfile.write(path, sound.T, 44_100, "PCM_24")
+    raw = bytearray(path.read_bytes())
+    raw[21] &= 0xF0  # the header's number of samples, 36 bits
+    raw[22:26] = bytes(4)
+    path.write_bytes(raw)
+    read = read_audio(path)[0]
+    assert read.shape == sound.shape and np.abs(read - sound).max() < 3e-7
+
+
 def test_an_mp3_without_a_length_in_its_header_is_read_to_its_end(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp3", "libmp3lame", tune(3), 44_100)
     raw = path.read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,8 @@ def test_a_device_is_found_again_wherever_it_is_by_now() -> None:
     assert find_again(lost, "wasapi", "input", (MICS[2],)) == "wasapi"
     with pytest.raises(DeviceError, match="not back"):
         find_again(lost, "1", "input", (MICS[2],))
+    box = device(4, "USB Box: Audio (hw:2,0)", "ALSA")
+    assert find_again(box, None, "input", (device(1, "USB Box: Audio (hw:1,0)", "ALSA"),)) == "USB Box: Audio"
 
 
 @pytest.fixture
@@ -147,6 +150,21 @@ def test_an_ambiguous_name_resumes(there: list[Device], monkeypatch: pytest.Monk
         shown._tried_at = 0.0
         assert "resumed: 'Mic'" in str(shown.check())
         assert shown.plan.input == there[0]
+
+
+def test_a_default_device_is_waited_for(there: list[Device], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Streams, "open", lambda self: None)
+    box = replace(device(1, "USB box", "Core Audio", outputs=2), default_in=True, default_out=True)
+    built_in = device(0, "Built-in", "Core Audio", outputs=2)
+    there[:] = [built_in, box]
+    with Core(ModelOptions(), Gains()) as core:
+        shown = Streams(core, DeviceOptions())
+        shown.paused = True
+        there[:] = [replace(built_in, default_in=True, default_out=True)]  # as systems choose another
+        assert shown.check() is None and shown.paused
+        there.append(replace(box, default_in=False, default_out=False))
+        shown._tried_at = 0.0
+        assert shown.check() == "resumed: 'USB box' to 'USB box'."
 
 
 def test_no_device_at_all() -> None:

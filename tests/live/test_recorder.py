@@ -69,6 +69,19 @@ def test_a_model_that_starts_again_takes_nothing_back(tmp_path: Path, rings: tup
     assert np.abs(vocals - stems[:2]).max() < 2e-7
 
 
+def test_a_model_that_is_as_late_as_it_may_be_leaves_no_silence(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
+    source, results = rings
+    recorder = Recorder(tmp_path, source, results, print)
+    recorder.start()
+    stems = parts().reshape(8, -1)
+    source.write(stems.reshape(4, 2, -1).sum(0)[:, : 48_000 + 9_600 + 960])  # a backlog of a second, and its latency
+    time.sleep(0.5)
+    results.write(stems[:, : 48_000 + 9_600 + 960])
+    recorder.stop()
+    vocals, _ = read_audio(recorder.folder / "vocals.flac")
+    assert np.abs(vocals - stems[:2, : 48_000 + 9_600 + 960]).max() < 2e-7
+
+
 def test_what_was_recorded_can_be_read_before_the_end(tmp_path: Path, rings: tuple[Ring, Ring]) -> None:
     source, results = rings
     recorder = Recorder(tmp_path, source, results, print)

@@ -122,17 +122,16 @@ def test_a_port_that_is_taken_or_none(box: Box) -> None:
 
 
 def test_midi_turns_the_same_faders() -> None:
-    mido = pytest.importorskip("mido")
     gains, said = Gains("all"), []
     midi = MidiInput("box", Remote(gains), said.append)
     for control, value in ((0, 0), (1, 127), (2, 95), (35, 127), (48, 64), (7, 127), (99, 5)):
-        midi.received(mido.Message("control_change", control=control, value=value))
+        midi.received([0xB3, control, value])
     assert gains.gain == {"vocals": -math.inf, "drums": 12.0, "bass": 0.0, "other": 0.0}
     assert gains.solo["other"] and gains.mute["vocals"] and gains.dry_wet == 1
-    midi.received(mido.Message("note_on", note=60))
-    midi.received(mido.Message("program_change", program=0))
+    midi.received([0x90, 60, 64])
+    midi.received([0xC0, 0])
     assert gains.gain["vocals"] == -math.inf and not gains.solo["other"] and said == []
-    midi.received(mido.Message("program_change", program=100))
+    midi.received([0xC0, 100])
     assert "no preset 100" in said[0]
 
 

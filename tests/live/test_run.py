@@ -20,7 +20,7 @@ BROKE_OFF = "the recording 'takes' ends here: the disk is full."
 class Talker:
     """Says at its end that the recording broke off, or has said so before."""
 
-    restart = False
+    restart = None
     early = False
 
     def __init__(self, input: str | None, output: str | None, tell: Callable[[str], None], **_: Any) -> None:

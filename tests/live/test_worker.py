@@ -1,4 +1,4 @@
-"""The model process by itself: it ends when nobody needs it any more."""
+"""The model process by itself: where results go on after a gap, and that it ends when nobody needs it any more."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamsep.live.ring import Ring
+from streamsep.live.worker import WIDTH, _go_on
 
 _PARENT = """
 import multiprocessing, os, signal, sys
@@ -31,3 +37,17 @@ def test_a_parent_that_is_killed_before_its_model_process_is_awake_leaves_none(m
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == -9
+
+
+@pytest.mark.parametrize(("heard", "begin"), [(9_000, 0), (8_000, 0), (7_999, 8_000)])
+def test_a_gap_takes_nothing_from_a_recording_and_is_never_heard(heard: int, begin: int) -> None:
+    results = Ring.create(WIDTH, 1 << 15)
+    try:
+        results.write(np.ones((WIDTH, 5_000), np.float32))
+        _go_on(results, 8_000, heard)
+        assert (results.begin, results.end) == (begin, 8_000)
+        if begin == 0:
+            kept = results.read(0, 8_000)
+            assert kept is not None and kept[:, :5_000].all() and not kept[:, 5_000:].any()
+    finally:
+        results.close()
