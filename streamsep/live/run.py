@@ -23,15 +23,8 @@ from streamsep.live.report import JsonLog, plain_line
 from streamsep.live.screen import Screen
 from streamsep.live.separator import LiveSeparator
 
-_OTHER = (
-    "preset",
-    "record",
-    "osc",
-    "midi",
-    "midi_cc",
-    "midi_later",
-    "spare",
-)  # options that a measurement does not need
+# Options that a measurement does not need.
+_OTHER = ("preset", "record", "osc", "midi", "midi_cc", "midi_later", "spare")
 _PICTURE = 0.1  # seconds between two pictures
 _SWITCH = 0.0005  # seconds that a thread which draws may hold up the audio callbacks
 
