@@ -21,7 +21,7 @@ from streamsep.audio.files import AUDIO_SUFFIXES
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.data.bank import SPLITS
 from streamsep.data.dataset import PIECE_SECONDS, describe_real, pieces
-from streamsep.data.pool import SONG_FILE, is_whole, turned_down, write_song
+from streamsep.data.pool import SONG_FILE, fitting, is_whole, turned_down, write_song
 from streamsep.data.sources import read_sound, read_stem_file
 from streamsep.errors import AudioError, OptionError, StreamsepError
 
@@ -101,6 +101,7 @@ def find_sources(root: Path) -> tuple[list[Source], list[str]]:
             continue
         if stems or (path.is_file() and path.name.lower().endswith(STEM_FILES)):
             split, name = _named(path, root)
+            name = fitting(name)
             while (unique := f"{split}/{name}") in taken:
                 name += "+"
             taken.add(unique)
@@ -116,7 +117,7 @@ def _stems_in(folder: Path) -> dict[str, Path]:
     stems: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         stem = path.stem.lower()
-        if stem not in STEMS or path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
+        if stem not in STEMS or path.suffix.lower() not in AUDIO_SUFFIXES or path.is_dir():
             continue
         if stem in stems:
             raise AudioError(f"it has {stem} twice, '{stems[stem].name}' and '{path.name}'; remove one.")
@@ -137,15 +138,19 @@ def _named(path: Path, root: Path) -> tuple[str, str]:
 
 
 def _existing(folder: Path, source: Source) -> tuple[int, float] | None:
-    """Pieces and seconds of a song that was imported whole before, else None."""
+    """Pieces and seconds of a song that was imported whole before, else None. Raises AudioError when another song of
+    that name was.
+    """
     first = folder / _piece_name(source, 0)
     if not is_whole(first):
         return None
     try:
         meta: Any = json.loads((first / SONG_FILE).read_text("utf-8"))
-        count, seconds = int(meta["pieces"]), float(meta["song_seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+        count, seconds, origin = int(meta["pieces"]), float(meta["song_seconds"]), meta.get("origin", _origin(source))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    if origin != _origin(source):
+        raise AudioError(f"'{first}' is of '{origin}'; delete its folders, or import into another pool.")
     return (count, seconds) if all(is_whole(folder / _piece_name(source, i)) for i in range(count)) else None
 
 
@@ -164,9 +169,13 @@ def _import(folder: Path, source: Source) -> tuple[int, float]:
     # The last piece first: a song whose piece 0 stands is whole.
     for number in reversed(range(len(cut))):
         meta = describe_real(source.name, cut[number], "imported", source.split or "train")
-        meta |= {"pieces": len(cut), "piece": number, "song_seconds": round(seconds, 3)}
+        meta |= {"pieces": len(cut), "piece": number, "song_seconds": round(seconds, 3), "origin": _origin(source)}
         write_song(folder, _piece_name(source, number), cut[number], meta)
     return len(cut), seconds
+
+
+def _origin(source: Source) -> str:
+    return str(source.path.resolve())
 
 
 def _piece_name(source: Source, number: int) -> str:

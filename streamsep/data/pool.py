@@ -8,6 +8,7 @@ is complete whatever happened, and what is there already is not made again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -28,6 +29,7 @@ Sound = NDArray[np.float32]
 POOL_FORMATS: tuple[str, ...] = ("npy", "flac", "wav")
 STEMS_FILE = "stems.npy"
 SONG_FILE = "song.json"
+_LONGEST = 180  # bytes of a song's name
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class PoolSong:
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process maps the file anew; a pickled map would carry all its samples."""
         return _open_song, (self.path,)
+
+
+def fitting(name: str) -> str:
+    """``name``, cut where file systems would refuse it (255 bytes, with what is added to it); still one of its own."""
+    raw = os.fsencode(name)
+    if len(raw) <= _LONGEST:
+        return name
+    return os.fsdecode(raw[:_LONGEST]).encode("utf-8", "ignore").decode() + "~" + hashlib.sha256(raw).hexdigest()[:8]
 
 
 def is_whole(folder: Path) -> bool:

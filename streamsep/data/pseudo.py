@@ -17,7 +17,7 @@ from streamsep.choices import check_choice
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.data.dataset import PIECE_SECONDS, describe_real
 from streamsep.data.gate import BLOCK, apply_gate, choose_gate, vocal_activity
-from streamsep.data.pool import POOL_FORMATS, is_whole, turned_down, write_song
+from streamsep.data.pool import POOL_FORMATS, fitting, is_whole, turned_down, write_song
 from streamsep.data.sources import read_sound
 from streamsep.data.systems import System
 from streamsep.errors import OptionError, StreamsepError
@@ -72,9 +72,13 @@ def pseudo_label(
     """
     songs = find_mixtures(root)
     report = PseudoReport()
+    taken: set[str] = set()
     for index, path in enumerate(songs):
         progress(path.name, index, len(songs))
-        name = _name(path, root)
+        name = fitting(_name(path, root))
+        while name in taken:
+            name += "+"
+        taken.add(name)
         if is_whole(out / f"{name}_000"):
             report.songs += 1
             report.notes.append(f"'{name}' is in '{out}' already; delete its folders to label it again.")

@@ -17,6 +17,7 @@ from streamsep.config import STEMS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Sound = NDArray[np.float32]
 
@@ -27,6 +28,12 @@ _LOW, _HIGH = 40.0, 16_000.0  # Hz
 _RANGE_DB = 70.0
 _TICKS = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 _DIM = "#555555"
+
+
+def headline(figure: Figure, title: str, size: float = 13) -> None:
+    """Over all panels, whatever a song or a model is called: dollars are no formula, bytes need not be UTF-8."""
+    shown = title.encode("utf-8", "replace").decode()
+    figure.suptitle(shown, x=0.01, ha="left", fontsize=size, fontweight="bold", parse_math=False)
 
 
 def log_spectrogram(sound: Sound, rate: int) -> NDArray[np.float32]:
@@ -71,7 +78,7 @@ def draw(
     # Not pyplot: it would keep the figure alive and choose a window system.
     figure = Figure(figsize=(13.0, 8.2), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    headline(figure, title)
     grid = figure.add_gridspec(3, len(STEMS), height_ratios=(1.05, 1, 1))
     top = log_spectrogram(mixture, rate)
     peak = float(top.max()) or 1.0

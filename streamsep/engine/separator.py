@@ -155,7 +155,7 @@ def find_model(model: str | Path, shipped: Path = SHIPPED_MODELS) -> Path:
 
 
 def _check_stream(rate: int, channels: int, lookahead: int, seed: int | None) -> None:
-    if int(rate) != rate or not MIN_RATE <= rate <= MAX_RATE:
+    if not MIN_RATE <= rate <= MAX_RATE or int(rate) != rate:
         raise OptionError(f"a rate of {rate} Hz is outside {MIN_RATE} to {MAX_RATE} Hz.")
     if channels not in (1, 2):
         raise OptionError(f"a stream has 1 or 2 channels, not {channels}; separate more than two in pairs.")

@@ -10,8 +10,12 @@ from __future__ import annotations
 import torch
 from threadpoolctl import threadpool_limits
 
+from streamsep.errors import OptionError
+
 
 def use_threads(count: int) -> None:
-    """Let torch and numpy's BLAS use ``count`` threads in the whole process."""
+    """Let torch and numpy's BLAS use ``count`` threads in the whole process. Raises OptionError below one."""
+    if count < 1:
+        raise OptionError(f"{count} threads leave nobody to work; give 1 or more.")
     torch.set_num_threads(count)
     threadpool_limits(count, user_api="blas")

@@ -69,7 +69,7 @@ class ReportFolder:
     def _write(self, path: Path, text: str) -> None:
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            part.write_text(text, "utf-8")
+            part.write_text(text, "utf-8", "replace")  # of names that are not UTF-8
             os.replace(part, path)
         except OSError as error:
             part.unlink(missing_ok=True)
@@ -110,4 +110,4 @@ def _stamp(file: Path) -> tuple[str, int, int]:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

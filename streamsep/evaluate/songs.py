@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streamsep.audio.blocks import to_stereo
 from streamsep.audio.files import AUDIO_SUFFIXES, open_audio
 from streamsep.audio.resample import resample
+from streamsep.audio.sanitize import Sanitizer
 from streamsep.config import SAMPLE_RATE, STEMS
 from streamsep.data.importing import STEM_FILES
 from streamsep.data.pool import STEMS_FILE
@@ -109,14 +110,14 @@ def _sounds(song: SongFolder, seconds: float | None) -> dict[str, Sound]:
 def _read(path: Path, seconds: float | None) -> Sound:
     with open_audio(path) as reader:
         left = None if seconds is None else round(seconds * reader.rate)
-        parts: list[Sound] = []
+        clean, parts = Sanitizer(reader.channels), list[Sound]()
         while left is None or left > 0:
             block = reader.read(65_536 if left is None else min(65_536, left))
             if block.shape[1] == 0:
                 break
-            parts.append(block)
+            parts.append(clean(block))
             left = None if left is None else left - block.shape[1]
-        sound = np.nan_to_num(np.concatenate(parts, axis=1), nan=0.0, posinf=0.0, neginf=0.0)
+        sound = np.concatenate(parts, axis=1)
         if reader.channels > 2:
             raise AudioError(f"'{path}' has {reader.channels} channels; a stem has one or two: mix it down first.")
         return resample(to_stereo(sound), reader.rate, SAMPLE_RATE)
@@ -165,7 +166,7 @@ def _stems(folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         stem = path.stem.lower()
-        if stem not in STEMS or path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
+        if stem not in STEMS or path.suffix.lower() not in AUDIO_SUFFIXES or path.is_dir():
             continue
         if stem in files:
             raise OptionError(f"'{folder}' has {stem} twice, '{files[stem].name}' and '{path.name}'; remove one.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
@@ -110,6 +112,7 @@ class _Crew:
 
 
 def _work(setup: Setup, songs: list[SongFolder], tasks: Queue[int | None], events: Queue[tuple[Any, ...]]) -> None:
+    threading.Thread(target=_end_with_parent, name="streamsep-parent", daemon=True).start()
     try:
         entries, judges = setup.load()
         while (index := tasks.get()) is not None:
@@ -121,3 +124,11 @@ def _work(setup: Setup, songs: list[SongFolder], tasks: Queue[int | None], event
         events.put(("error", str(error)))
     except Exception as error:
         events.put(("fault", f"{type(error).__name__}: {' '.join(str(error).split())}"))
+
+
+def _end_with_parent() -> None:
+    """Whoever would read what is measured may have been killed: then nobody is to measure on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

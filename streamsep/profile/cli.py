@@ -43,7 +43,7 @@ def profile(
     paced: Annotated[bool, typer.Option("--paced", help="At the pace of the music; else as fast as it goes.")] = False,
     lookahead: Annotated[int, typer.Option(metavar="K", help="Frames of 40 ms heard ahead: -1, 0, 1 or 2.")] = 0,
     render: Annotated[str, typer.Option(metavar="RENDER", help="mask or codec.")] = "mask",
-    rate: Annotated[int, typer.Option(metavar="HZ", help="Rate of the stream; others than 48000 resample.")] = 48_000,
+    rate: Annotated[int, typer.Option(metavar="HZ", help="Rate of the stream; a --song keeps its own.")] = 48_000,
     song: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Music to stream, its first minute.", show_default="composed")
     ] = None,

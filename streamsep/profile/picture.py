@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.demo.picture import headline
 from streamsep.errors import OutputError
 from streamsep.evaluate.timing import FRAME_MS
 
@@ -29,14 +30,12 @@ def draw(path: Path, total: Values, report: dict[str, Any]) -> None:
     FigureCanvasAgg(figure)
     frame = report["total"]
     pace = "paced in real time" if report["paced"] else "as fast as it goes"
-    figure.suptitle(
+    headline(
+        figure,
         f"'{report['model']}' on {report['machine']['processor']}, {report['threads']} thread(s): "
         f"a frame of 40 ms takes {frame['p50']:.1f} ms, 99 % take less than {frame['p99']:.1f} ms "
         f"(real-time factor {report['real_time_factor']:.2f})",
-        x=0.01,
-        ha="left",
-        fontsize=12.5,
-        fontweight="bold",
+        12.5,
     )
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     _histogram(left, total, report, pace)

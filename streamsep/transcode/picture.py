@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsep.demo.picture import log_spectrogram
+from streamsep.demo.picture import headline, log_spectrogram
 from streamsep.errors import OutputError
 
 Sound = NDArray[np.float32]
@@ -28,7 +28,7 @@ def draw(path: Path, before: Sound, after: Sound, rate: int, title: str) -> None
 
     figure = Figure(figsize=(11.0, 8.4), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    headline(figure, title)
     first, second = log_spectrogram(before, rate), log_spectrogram(after, rate)
     peak = float(first.max()) or 1.0
     panels = [_decibels(first, peak), _decibels(second, peak)]

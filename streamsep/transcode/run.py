@@ -13,6 +13,7 @@ import numpy as np
 
 from streamsep.audio.files import AudioReader, open_audio
 from streamsep.audio.resample import ResampleStream
+from streamsep.audio.sanitize import Sanitizer
 from streamsep.audio.writer import AudioWriter
 from streamsep.errors import OutputError
 from streamsep.transcode.coder import Chunk, Coder, Sound, join, to_layout
@@ -113,9 +114,9 @@ def roundtrip_file(
 
 def sound_blocks(reader: AudioReader, rate: int, channels: int) -> Iterator[Sound]:
     """The file at ``rate`` in ``channels`` channels, some tenths of a second at a time."""
-    resample = ResampleStream(reader.rate, rate, channels)
+    resample, clean = ResampleStream(reader.rate, rate, channels), Sanitizer(reader.channels)
     for block in reader.blocks(16_384):
-        yield resample.push(to_layout(block, channels))
+        yield resample.push(to_layout(clean(block), channels))
     yield resample.flush()
 
 

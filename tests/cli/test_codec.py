@@ -17,6 +17,7 @@ from streamsep.transcode.tokens import read_tokens
 from tests.cli.conftest import Run
 from tests.codec.hcodec2.small import small_codec
 from tests.conftest import Song
+from tests.sounds import tune
 
 VECTORS = Path(__file__).parent.parent / "codec" / "hcodec2" / "vectors"
 TEACHER = """
@@ -52,14 +53,14 @@ def test_encode_then_decode(run: Run, make_song: Song, tmp_path: Path, rate: int
 
 
 def test_roundtrip_is_encode_and_decode_with_scores_and_a_picture(run: Run, make_song: Song, tmp_path: Path) -> None:
-    song = make_song("a song.wav", 1.2)
+    song = make_song("Ca$h $ong.wav", 1.2)
     result = run("codec", "roundtrip", song, "-o", tmp_path / "out", "--json")
     assert result.code == 0, result.err
     report = json.loads(result.out)
     assert report["seconds_scored"] == 1 and -60 <= report["si_sdr_db"] <= 60
     assert 0 < report["log_spectral_distance_db"] < 40
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert files == ["a song.npz", "a song.png", "a song.wav"]
+    assert files == ["Ca$h $ong.npz", "Ca$h $ong.png", "Ca$h $ong.wav"]
     run("codec", "encode", song, "-o", tmp_path / "t.npz")
     run("codec", "decode", tmp_path / "t.npz", "-o", tmp_path / "t.wav")
     np.testing.assert_array_equal(read_tokens(tmp_path / "t.npz").codes, read_tokens(tmp_path / "out" / files[0]).codes)
@@ -69,6 +70,17 @@ def test_roundtrip_is_encode_and_decode_with_scores_and_a_picture(run: Run, make
     before = song.read_bytes()
     itself = run("codec", "roundtrip", song, "-o", tmp_path, "--overwrite")
     assert itself.code == 2 and "would overwrite the sound itself" in itself.err and song.read_bytes() == before
+
+
+def test_what_is_no_number_is_coded_as_silence(run: Run, tmp_path: Path) -> None:
+    sound = tune(0.5).T.copy()
+    for name, bad in (("silence", 0.0), ("nan", np.nan), ("inf", np.inf), ("absurd", 1e30)):
+        sound[1_000:1_010] = bad
+        soundfile.write(tmp_path / f"{name}.wav", sound, 44_100, "FLOAT")
+        assert run("codec", "encode", tmp_path / f"{name}.wav", "-o", tmp_path / f"{name}.npz").code == 0
+    codes = [read_tokens(tmp_path / f"{name}.npz").codes for name in ("silence", "nan", "inf", "absurd")]
+    for other in codes[1:]:
+        np.testing.assert_array_equal(other, codes[0])
 
 
 def test_a_roundtrip_without_a_folder_writes_nothing(run: Run, make_song: Song, tmp_path: Path) -> None:

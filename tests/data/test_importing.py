@@ -133,6 +133,32 @@ def test_not_a_number_is_silence_and_overloads_are_turned_down(tmp_path: Path) -
     assert 0.99 < peak <= 1.0 and np.count_nonzero(np.abs(song.stems[0].astype(int)) > 32_760) < 4_000
 
 
+def test_a_stem_that_a_link_promises_in_vain_is_no_silence(tmp_path: Path) -> None:
+    write(tmp_path / "songs" / "one" / "drums.wav", 300)
+    (tmp_path / "songs" / "one" / "vocals.wav").symlink_to(tmp_path / "gone.wav")
+    report = import_dataset(tmp_path / "songs", tmp_path / "pool")
+    assert report.songs == 0 and "vocals.wav' does not exist" in report.failures[0]
+
+
+def test_names_are_cut_to_what_file_systems_take_and_stay_apart(tmp_path: Path) -> None:
+    long = "я" * 100
+    for last in ("a", "b"):
+        write(tmp_path / "songs" / long / f"{long}{last}" / "vocals.wav", 300)
+    report = import_dataset(tmp_path / "songs", tmp_path / "pool")
+    assert (report.songs, report.failures) == (2, [])
+    assert len(open_pool([tmp_path / "pool"])) == 2
+    assert import_dataset(tmp_path / "songs", tmp_path / "pool").songs == 2
+
+
+def test_another_song_of_the_same_name_is_not_taken_for_imported(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        write(tmp_path / folder / "song" / "vocals.wav", 300)
+    assert import_dataset(tmp_path / "first", tmp_path / "pool").songs == 1
+    report = import_dataset(tmp_path / "second", tmp_path / "pool")
+    assert report.songs == 0 and "import into another pool" in report.failures[0]
+    assert import_dataset(tmp_path / "first", tmp_path / "pool").failures == []
+
+
 def test_nothing_to_import(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(OptionError, match="holds no song"):

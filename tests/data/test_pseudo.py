@@ -48,6 +48,15 @@ def test_songs_become_a_pool_whose_stems_add_up(tmp_path: Path) -> None:
     assert again.pieces == 0 and "already" in again.notes[0]
 
 
+def test_songs_whose_names_meet_stay_apart(tmp_path: Path) -> None:
+    for name in ("a.b.wav", "a_b.wav", "Artist - Song.wav", "Artist/Song.wav"):
+        write(tmp_path / "music" / name)
+    teacher, options = System("quarters", quarters), PseudoOptions(gate="energy")
+    report = pseudo_label(tmp_path / "music", tmp_path / "pool", teacher, options)
+    assert (report.songs, report.notes) == (4, []) and len(open_pool([tmp_path / "pool"])) == 4
+    assert len(pseudo_label(tmp_path / "music", tmp_path / "pool", teacher, options).notes) == 4
+
+
 def test_stems_louder_than_full_scale_still_add_up(tmp_path: Path) -> None:
     sound = write(tmp_path / "song.wav")
     apart = {"drums": 3 * sound, "bass": -3 * sound, "vocals": 0 * sound, "other": sound}

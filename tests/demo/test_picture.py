@@ -27,12 +27,13 @@ def test_short_sounds_have_fewer_columns() -> None:
     assert log_spectrogram(tune(0.001, 48_000), 48_000).shape == (220, 48)
 
 
-def test_the_picture_is_a_png_with_all_panels(tmp_path: Path) -> None:
+@pytest.mark.parametrize("title", ["a title", "Ke$ha #1 Ca$h", "caf\udce9"])
+def test_the_picture_is_a_png_with_all_panels(tmp_path: Path, title: str) -> None:
     stems = {stem: tune(1.0, 48_000, seed=index) / 4 for index, stem in enumerate(STEMS)}
     stems["bass"] *= 0  # silence must be drawable
     path = tmp_path / "picture.png"
     mixture = np.sum(list(stems.values()), axis=0)
-    draw(path, mixture, stems, stems, 48_000, "a title", {"vocals": "7.0 dB"})
+    draw(path, mixture, stems, stems, 48_000, title, {"vocals": "7.0 dB"})
     with Image.open(path) as picture:
         assert picture.format == "PNG" and picture.size == (1_300, 820)
         assert np.asarray(picture.convert("L")).std() > 30

@@ -75,10 +75,17 @@ def test_silent_and_wide_songs_are_refused(tmp_path: Path) -> None:
 
 def test_not_a_number_counts_as_silence(tmp_path: Path) -> None:
     sound = np.full((100, 2), 0.5, np.float32)
-    sound[10], sound[20] = np.nan, np.inf
+    sound[10], sound[20], sound[30] = np.nan, np.inf, 1e30
     soundfile.write(tmp_path / "drums.wav", sound, 48_000, subtype="FLOAT")
     stems = load_song(*find_songs(tmp_path)).stems
-    assert np.isfinite(stems).all() and not stems[1, :, [10, 20]].any()
+    assert np.isfinite(stems).all() and not stems[1, :, [10, 20, 30]].any()
+
+
+def test_a_stem_that_a_link_promises_in_vain_is_no_silence(tmp_path: Path) -> None:
+    write(tmp_path, "drums.wav")
+    (tmp_path / "vocals.wav").symlink_to(tmp_path / "gone" / "vocals.wav")
+    with pytest.raises(AudioError, match="vocals.wav' does not exist"):
+        load_song(*find_songs(tmp_path))
 
 
 def test_songs_of_a_training_pool(tmp_path: Path) -> None:
