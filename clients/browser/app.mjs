@@ -49,7 +49,7 @@ async function start() {
   playback.port.postMessage({ gains: desk.gains() });
   session.addEventListener("ready", ({ detail }) => begin(detail.ready));
   session.addEventListener("stems", ({ detail }) => play(detail));
-  session.addEventListener("notice", ({ detail }) => say(detail.text, "waiting"));
+  session.addEventListener("notice", ({ detail }) => say(detail.text, detail.passing ? "playing" : "waiting"));
   session.addEventListener("end", ({ detail }) => stop(detail.text));
   playback.connect(context.destination);
   source.onEnd(() => run?.source === source && setTimeout(() => run?.source === source && stop("The song is over."), 1500));
@@ -174,6 +174,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (!event.repeat) act();
 });
+window.addEventListener("pagehide", () => stop()); // or a place would be kept for a page that is gone
 $("token").value = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 $("token-row").hidden = !$("token").value;
 desk.tell();

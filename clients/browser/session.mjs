@@ -9,7 +9,7 @@ const MISSES = 5; // attempts to find the session, where several servers stand b
 const HELD = 5; // seconds after which a connection was of some use, whatever came of it
 const FATAL = ["auth", "version", "hello", "bad_message", "bad_audio"]; // trying again mends none of these
 
-/** What happens comes as events: ready, stems {position, count, data}, notice {text}, end {text}. */
+/** What happens comes as events: ready, stems {position, count, data}, notice {text, passing}, end {text}. */
 export class Session extends EventTarget {
   constructor(url, { rate, channels, stems, lookahead, token }) {
     super();
@@ -112,7 +112,7 @@ export class Session extends EventTarget {
   }
 
   error({ code, sentence, fatal, retry_after: wait }) {
-    this.tell("notice", { text: sentence });
+    this.tell("notice", { text: sentence, passing: !fatal });
     if (!fatal) return;
     this.said = sentence;
     if (FATAL.includes(code)) return this.end(sentence);

@@ -22,6 +22,7 @@ ROLLOFF = 0.907  # end of the pass band, as a part of the lower Nyquist frequenc
 ATTENUATION = 100.0  # dB
 _MIN_OUTPUTS = 128  # outputs a matrix row block should have: enough for BLAS to be worth its call
 _MAX_PHASES = 1_024  # beyond this (odd rates such as 44,101 Hz) phases are interpolated
+_MAX_PERIOD = 1 << 18  # and beyond this many outputs times inputs of a period, whose matrix is nearly all zeros
 _TABLE_PHASES = 512  # linear interpolation between this many is exact to −110 dB
 
 
@@ -89,7 +90,8 @@ class ResampleStream:
         first, count = self._given, until - self._given
         if count <= 0:
             return np.zeros((self.channels, 0), np.float32)
-        emit = self._emit_periods if self._up <= _MAX_PHASES else self._emit_interpolated
+        small = self._up <= _MAX_PHASES and self._up * self._down <= _MAX_PERIOD
+        emit = self._emit_periods if small else self._emit_interpolated
         out = emit(first, count)
         self._given = until
         keep = until * self._down // self._up - self._half  # first input that the next output needs

@@ -17,7 +17,11 @@ def serve(
     port: Annotated[int, typer.Option(metavar="PORT", help="Port to listen on; 0 for any that is free.")] = 8765,
     max_sessions: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Sessions at once.", show_default="as many as the measured speed allows"),
+        typer.Option(
+            metavar="N",
+            help="Sessions at once. Measured, they are counted at lookahead 0; one at -1 takes 2.5 places.",
+            show_default="as many as the measured speed allows",
+        ),
     ] = None,
     model: Annotated[str, typer.Option(metavar="MODEL", help="A shipped model or the path of one.")] = "tiny",
     device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu or cuda.")] = "cpu",

@@ -39,6 +39,7 @@ from streamsep.serve.coder import Coder
 from streamsep.serve.hub import RETRY, Hub, Refused
 from streamsep.serve.inbox import Inbox, Overflow
 from streamsep.serve.options import ServeOptions
+from streamsep.serve.outbox import Item
 from streamsep.serve.pace import Pace
 from streamsep.serve.session import Session, SessionError
 
@@ -217,7 +218,7 @@ class Connection:
             item = await session.outbox.take()
             if isinstance(item, Error) and item.fatal:
                 raise Refused(item.code, item.sentence, free=True)
-            await self._tell(coder.told(item))
+            await self._tell(await _told(coder, item))
             session.moved()
 
     async def _watch(self, session: Session) -> None:
@@ -278,6 +279,17 @@ class Connection:
             while not closing.done():
                 await self._socket.recv()
         await closing
+
+
+async def _told(coder: Coder, item: Item) -> list[Message]:
+    """``coder.told``, in a thread where that is slow. It ends even when nobody waits any more: it counts messages."""
+    if not coder.slow:
+        return coder.told(item)
+    work = asyncio.ensure_future(asyncio.to_thread(coder.told, item))
+    try:
+        return await asyncio.shield(work)
+    finally:
+        await work
 
 
 def _first(errors: BaseExceptionGroup[Refused]) -> Refused:

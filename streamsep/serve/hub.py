@@ -15,6 +15,7 @@ from typing import Protocol
 
 from prometheus_client import Counter
 
+from streamsep.engine.clock import in_hops
 from streamsep.protocol import Error, Hello
 from streamsep.serve.engine import Engine
 from streamsep.serve.metrics import Metrics
@@ -26,6 +27,7 @@ log = logging.getLogger("streamsep.serve")
 RETRY = 10.0  # seconds after which a client that was refused may try again
 ELSEWHERE = 0.1  # seconds after which a client that came to the wrong server may try again
 LATE = 0.02  # part of the last second's frames that were late, above which nobody else is let in
+HOPPING = 2.5  # places of a session in hops of 10 ms: these seldom fall together, so little is computed at once
 CALM = 0.5  # part of that share which is left after a heartbeat of an engine that had nothing to do
 
 
@@ -52,8 +54,8 @@ class Guest(Protocol):
 class Hub:
     """``limit`` sessions at most, each kept ``patience`` seconds after its connection was lost.
 
-    ``measured``: the limit is what the machine could do at the start; it may be slower by now. ``name``: of this hub
-    among those behind one address; it ends the keys of its sessions.
+    ``measured``: the limit is what the machine could do at the start, at lookahead 0; it may be slower by now.
+    ``name``: of this hub among those behind one address; it ends the keys of its sessions.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class Hub:
             return await self._resume(hello, guest)
         if self.engine.started is None:
             raise Refused("full", "the engine is being started again; try again soon.", 1013, RETRY)
-        if len(self._sessions) >= self.limit:
+        if self._full(hello):
             wait = self._next_free()
             sentence = f"all {self.limit} places are taken; try again in {wait:.0f} seconds."
             raise Refused("full", sentence, 1013, wait)
@@ -107,6 +109,14 @@ class Hub:
         self.metrics.admitted.inc()
         self._count()
         return session, 0
+
+    def _full(self, hello: Hello) -> bool:
+        """Whether no place is free. A limit that was measured is one of whole frames; a single session always fits."""
+        hops = in_hops(hello.lookahead, hello.render)
+        if not self.measured or not self._sessions:
+            return len(self._sessions) >= self.limit
+        taken = sum(HOPPING if session.hops else 1 for session in self._sessions.values())
+        return taken + (HOPPING if hops else 1) > self.limit
 
     def part(self, session: Session, guest: Guest, free: bool) -> None:
         """The connection of ``session`` has ended: forget the session now, or after a while."""

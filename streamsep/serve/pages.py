@@ -61,4 +61,7 @@ def origin_allowed(headers: Headers, origins: tuple[str, ...]) -> bool:
         return False
     if given is None or "*" in origins or given in origins:
         return True
-    return bool(host) and urlsplit(given).netloc == host
+    try:
+        return bool(host) and urlsplit(given).netloc == host
+    except ValueError:  # http://[
+        return False

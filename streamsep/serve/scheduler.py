@@ -70,7 +70,7 @@ class Scheduler:
             return 0.0
         if any(not voice.live or voice.lookahead < 0 for voice in ready):  # files fill the time; hops are short
             return 0.0
-        return max(0.0, TOGETHER - max(voice.behind(now) for voice in ready))
+        return max(0.0, TOGETHER - max(voice.waited(now) for voice in ready))
 
     def nudge(self) -> None:
         """Called while there is nothing to do, this keeps a GPU's clocks up."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from streamsep.engine.clock import Clock
+from streamsep.engine.clock import Clock, in_hops
 from streamsep.protocol import (
     Audio,
     Error,
@@ -251,6 +251,11 @@ class Session:
             self._desk = change.on(self._desk)
             if change.lookahead is not None:
                 self._look(change.lookahead)
+
+    @property
+    def hops(self) -> bool:
+        """Whether it is computed in hops of 10 ms."""
+        return in_hops(self._lookahead, self.hello.render)
 
     def _look(self, lookahead: int) -> None:
         self._lookahead = lookahead

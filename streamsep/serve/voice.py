@@ -271,6 +271,11 @@ class Voice:
             self._arrived.popleft()
         return max(self._time, self._arrived[0][1]) if self._arrived else self._time
 
+    def waited(self, now: float) -> float:
+        """Seconds for which the frame that is due has had all its sound: unlike ``behind`` not less after a stall."""
+        self._due_time()  # forgets what came before that frame's last sound
+        return now - self._arrived[0][1] if self._arrived else float("inf")
+
     def _count_late(self, now: float) -> None:
         self.late += self.spec.live and now - self._due > PATIENCE
         self._time = self._due + self._lane.unit / SAMPLE_RATE

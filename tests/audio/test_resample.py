@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import soxr
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from streamsep.audio.resample import ResampleStream, output_length, resample
 
 RATES = [(44_100, 48_000), (48_000, 44_100), (8_000, 48_000), (192_000, 48_000), (48_000, 96_000), (44_101, 48_000)]
+RATES += [(47_952, 48_000)]  # few phases, but a long period
 
 
 def tone(frequency: float, rate: int, samples: int) -> np.ndarray:
@@ -43,6 +46,16 @@ def test_an_output_waits_for_exactly_delay_inputs(rate: int, other: int) -> None
     first = stream.push(np.zeros((1, 1), np.float32))
     assert silent.shape[1] == 0
     assert first.shape[1] >= 1
+
+
+@pytest.mark.parametrize("rate", [47_952, 128_016, 191_952])
+def test_odd_rates_need_no_more_memory_than_others(rate: int) -> None:
+    tracemalloc.start()
+    try:
+        ResampleStream(rate, 48_000, 2).push(np.zeros((2, 4_096), np.float32))
+        assert tracemalloc.get_traced_memory()[1] < 40e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_delay_is_below_two_milliseconds_at_the_usual_rates() -> None:

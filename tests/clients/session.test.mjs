@@ -75,6 +75,16 @@ test("the server's reason stays to be read", () => {
   assert.equal(told.at(-1).text, full.sentence);
 });
 
+test("what passes is told apart from what stops the sound", () => {
+  const { told, socket } = begun();
+  socket().open();
+  socket().hear(ready());
+  socket().hear({ kind: "error", code: "gap", sentence: "10 samples are missing.", fatal: false });
+  assert.deepEqual(told.at(-1), { text: "10 samples are missing.", passing: true });
+  socket().hear(full);
+  assert.equal(told.at(-1).passing, false);
+});
+
 test("a lookahead that was chosen in an outage reaches the session that goes on", () => {
   const { session, socket } = begun();
   socket().open();

@@ -172,6 +172,16 @@ def test_a_start_waits_for_the_one_before(page: chrome.Page, tiny: Running) -> N
     assert page.evaluate("document.body.className") == ""
 
 
+def test_a_page_that_is_left_lets_the_place_go(page: chrome.Page, tiny: Running) -> None:
+    page.press("Space")
+    page.until(PLAYING)
+    page.open(tiny.page)
+    deadline = time.monotonic() + 20
+    while tiny.count("streamsep_sessions") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert tiny.count("streamsep_sessions") == 0
+
+
 def test_a_page_that_gets_no_sound_says_so(page: chrome.Page, tiny: Running) -> None:
     page.tab.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
     page.open(tiny.page)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from streamsep.protocol import Hello
 from streamsep.serve.engine import Engine
 from streamsep.serve.hub import Hub, Refused
 from streamsep.serve.metrics import Metrics
@@ -14,15 +17,15 @@ class Visitor:
         pass
 
 
-def opened() -> tuple[Engine, Hub]:
+def opened(limit: int = 3, measured: bool = True) -> tuple[Engine, Hub]:
     engine = Engine(EngineOptions())
-    engine.started = Started("small", 3, (1.0,))
-    return engine, Hub(engine, Metrics(), None, measured=True)
+    engine.started = Started("small", limit, (1.0,))
+    return engine, Hub(engine, Metrics(), None, measured=measured)
 
 
-async def comes_in(hub: Hub) -> bool:
+async def comes_in(hub: Hub, hello: Hello = HELLO) -> bool:
     try:
-        await hub.enter(HELLO, Visitor())
+        await hub.enter(hello, Visitor())
     except Refused:
         return False
     return True
@@ -58,5 +61,21 @@ def test_a_new_engine_counts_on_from_the_old_one() -> None:
         assert (session.stats().late, session.stats().fallbacks) == (203, 406)
         assert b"streamsep_late_frames_total 203.0" in hub.metrics.text()
         assert not await comes_in(hub)  # every frame is late, whichever engine computes it
+
+    run(talk())
+
+
+def test_a_session_in_hops_takes_the_places_of_several_where_they_were_measured() -> None:
+    hops = replace(HELLO, lookahead=-1)
+
+    async def talk() -> None:
+        _, hub = opened(limit=5)
+        assert [await comes_in(hub, hops) for _ in range(3)] == [True, True, False]
+        _, hub = opened(limit=5)
+        assert [await comes_in(hub, hello) for hello in (HELLO, hops, HELLO, HELLO)] == [True, True, True, False]
+        _, hub = opened(limit=1)
+        assert [await comes_in(hub, hops) for _ in range(2)] == [True, False]
+        _, hub = opened(limit=3, measured=False)  # as the operator wants it
+        assert [await comes_in(hub, hops) for _ in range(4)] == [True, True, True, False]
 
     run(talk())

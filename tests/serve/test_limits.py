@@ -234,7 +234,13 @@ def test_pages_of_other_origins(server: Running) -> None:
             return error.response.status_code
 
     host = urlsplit(server.url).netloc
-    for origin, status in ((None, 101), (f"http://{host}", 101), ("https://evil.example", 403), ("null", 403)):
+    for origin, status in (
+        (None, 101),
+        (f"http://{host}", 101),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("http://[", 403),
+    ):
         assert run(talk(origin)) == status
 
 

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from streamsep.config import STEMS
 from streamsep.engine.separator import Separator
 from streamsep.protocol import decode_samples, encode_samples
+from streamsep.serve import scheduler
 from streamsep.serve.scheduler import TOGETHER, Scheduler
 from streamsep.serve.traffic import Change, Changed, Desk, Event, Failed, Flushed, Marked, Sounded, Spec
 from tests.engine.helpers import stack
@@ -298,3 +300,23 @@ def test_frames_wait_for_one_another_where_there_are_too_many_to_go_alone(separa
     held("audio", "a", frame)
     held("audio", "file", frame)
     assert held.scheduler.wait(early) == 0
+
+
+def test_after_a_stall_frames_wait_for_others_no_longer_than_before(
+    separator: Separator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(scheduler, "time", SimpleNamespace(monotonic=lambda: now, perf_counter=time.perf_counter))
+    bench, live = Bench(separator, exact=False, few=1), replace(SPEC, live=True)
+    frame = encode_samples(np.zeros((2, 1_920), np.float32), SPEC.format)
+    for session in ("a", "b", "silent"):
+        bench("open", session, live)
+    for number in range(1, 40):
+        sent = 0.04 * number
+        now = max(sent, 1.0) if sent > 0.5 else sent  # what is sent in half a second comes at its end
+        for session in ("a", "b"):
+            bench("audio", session, frame)
+        if sent > 1.0:
+            assert 0 < bench.scheduler.wait(now) <= TOGETHER
+            assert bench.scheduler.wait(now + TOGETHER) == 0
+        bench.run()
