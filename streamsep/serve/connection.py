@@ -206,7 +206,6 @@ class Connection:
 
     def _mistake(self, session: Session, error: ProtocolError) -> None:
         self._mistakes += 1
-        self._hub.metrics.errors.labels(error.code).inc()
         if self._mistakes >= MISTAKES:
             raise Refused(error.code, f"{MISTAKES} messages were wrong; the last: {error}"[:500], free=True)
         session.outbox.push(Error(error.code, str(error), False))
@@ -216,8 +215,10 @@ class Connection:
             if self._options.acks:
                 await session.outbox.arrived(session.window)
             item = await session.outbox.take()
-            if isinstance(item, Error) and item.fatal:
-                raise Refused(item.code, item.sentence, free=True)
+            if isinstance(item, Error):
+                if item.fatal:
+                    raise Refused(item.code, item.sentence, free=True)  # which is counted when it is told
+                self._hub.metrics.errors.labels(item.code).inc()
             await self._tell(await _told(coder, item))
             session.moved()
 

@@ -267,6 +267,8 @@ def test_a_short_gap_is_silence_and_a_long_one_the_end(server: Running, separato
             assert code == 4_000 and isinstance(heard[-1], Error)
             return data, heard[-1]
 
+    before = server.count('streamsep_errors_total{code="gap"}')
     data, error = run(talk())
     assert data == encode_samples(separator.separate(song, 48_000)["other"], "f32le")
     assert error.code == "gap" and error.fatal
+    assert server.count('streamsep_errors_total{code="gap"}') == before + 2  # both were told
