@@ -106,7 +106,7 @@ def import_(
 def pseudo_label_(
     songs: Annotated[Path, typer.Argument(metavar="SONGS", help="A folder of songs, or one song.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the pool.")],
-    teacher: Annotated[str, typer.Option(metavar="SYSTEM", help="The separator that splits them (see below).")],
+    teacher: Annotated[str, typer.Option(metavar="SYSTEM", help="The separator that splits them (see above).")],
     gate: Annotated[
         str, typer.Option(metavar="GATE", help="energy, silero, none; auto is silero where it is installed.")
     ] = "auto",

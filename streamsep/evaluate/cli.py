@@ -40,7 +40,7 @@ def evaluate(
         list[str] | None, typer.Option(metavar="MODEL", help="Another model to compare with; may be repeated.")
     ] = None,
     system: Annotated[
-        list[str] | None, typer.Option(metavar="SYSTEM", help="Another separator (see below); may be repeated.")
+        list[str] | None, typer.Option(metavar="SYSTEM", help="Another separator (see above); may be repeated.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write a report: index.html and results.json.")

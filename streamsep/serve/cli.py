@@ -48,7 +48,7 @@ def serve(
     idle_timeout: Annotated[float, typer.Option(metavar="S", help="Seconds without a message heard or read.")] = 60.0,
     resume_time: Annotated[float, typer.Option(metavar="S", help="Seconds for which a lost client may resume.")] = 30.0,
     drain_time: Annotated[float, typer.Option(metavar="S", help="Seconds to finish in when told to stop.")] = 10.0,
-    ray: Annotated[bool, typer.Option("--ray", help="Run replicas of the server with Ray Serve; see below.")] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="Run replicas of the server with Ray Serve; see above.")] = False,
     replicas: Annotated[
         str, typer.Option(metavar="N|MIN:MAX", help="With --ray: replicas, or as many as the sessions need.")
     ] = "1",

@@ -38,7 +38,11 @@ def train(
     ] = None,
     compile: Annotated[
         bool | None,
-        typer.Option("--compile", help="Compile the trunk (guide, lm): a minute at first, then shorter steps."),
+        typer.Option(
+            "--compile",
+            help="Compile the trunk (guide, lm), as the shipped recipes do: a minute at first, then shorter steps.",
+            show_default="the recipe's",
+        ),
     ] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Threads.", show_default="one for each core")] = None,
     workers: Annotated[
