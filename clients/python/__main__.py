@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
 from pathlib import Path
@@ -67,6 +68,9 @@ def main(
     def notice(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    for number in (signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ())):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # half-written files go, as they do after Ctrl-C
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         if live:
             if song is not None or out is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,7 +40,7 @@ async def separate_file(
             raise ClientError(f"'{song}' has {sound.channels} channels; a session has 1 or 2.")
         paths = {stem: out / song.stem / f"{stem}.wav" for stem in stems}
         for path in paths.values():
-            if path.exists() and not overwrite:
+            if os.path.lexists(path) and not overwrite:
                 raise ClientError(f"'{path}' exists already; choose another folder with -o or allow --overwrite.")
         session = await connect(
             url,

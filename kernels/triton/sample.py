@@ -64,6 +64,7 @@ def _draw(
     logits = tl.load(logits_ptr + n * size + k, mask=k < size, other=float("-inf")).to(tl.float32)
     if GREEDY:
         code = tl.min(tl.where(logits == tl.max(logits, 0), k, BLOCK), 0)
+        code = tl.minimum(code, size - 1)  # of NaN some code, too
     else:
         seed, frame = tl.load(seed_ptr + n // rows), tl.load(frame_ptr + n // rows)
         u = uniform(seed, frame, tl.load(place_ptr + n % rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-ABSURD = 1e6  # 120 dB over full scale: such a float is a broken file, not a loud one, and its square overflows
+ABSURD = 1e5  # 100 dB over full scale: such a float is a broken file, not a loud one, and squares of powers overflow
 CLIP_LEVEL = 0.999
 CLIP_RUN = 3  # equal neighbours at full scale before it counts: a normalised song touches full scale once
 DC_LEVEL = 0.01  # −40 dBFS

@@ -6,6 +6,7 @@ a kill included.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -64,12 +65,16 @@ class VirtualCable:
             os.environ["PULSE_SOURCE"] = self._before
         if self._watchdog is not None and self._watchdog.stdin is not None:
             self._watchdog.stdin.close()
-            self._watchdog.wait(10)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the server hangs; the watchdog waits for it alone
+                self._watchdog.wait(10)
             self._watchdog = None
 
 
 def _pactl(*arguments: str) -> str:
-    result = subprocess.run(["pactl", *arguments], capture_output=True, text=True, timeout=10, check=False)
+    try:
+        result = subprocess.run(["pactl", *arguments], capture_output=True, text=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        raise DeviceError("the sound server does not answer pactl; start it anew.") from None
     if result.returncode:
         said = " ".join(result.stderr.split()) or "no answer"
         raise DeviceError(f"no PulseAudio or PipeWire server answers pactl ({said}); start one first.")

@@ -27,6 +27,7 @@ class Keyboard:
         """Names of keys: one character each, or up, down, left, right."""
         if self._file is None or self._saved is None:
             return []
+        self._ours_again()
         text = ""
         while select.select([self._file], [], [], 0)[0]:
             part = os.read(self._file, 64)
@@ -34,6 +35,17 @@ class Keyboard:
                 break
             text += part.decode(errors="replace")
         return split_keys(text)
+
+    def _ours_again(self) -> None:
+        """After Ctrl-Z and fg the shell has given the terminal back with whole lines."""
+        import termios
+        import tty
+
+        assert self._file is not None
+        with contextlib.suppress(OSError):  # another session's terminal
+            ours = os.tcgetpgrp(self._file) == os.getpgrp()  # who sets it from the background is stopped
+            if ours and termios.tcgetattr(self._file)[3] & termios.ICANON:
+                tty.setcbreak(self._file)
 
     def __enter__(self) -> Self:
         if self._file is not None:

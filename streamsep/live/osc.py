@@ -69,7 +69,8 @@ class OscInput:
                 raise OptionError("a message has one value, a number or a text.")
             self._remote.turn(address.removeprefix(_ROOT), values[0])
         except StreamsepError as error:
-            self._tell(f"OSC {address}: {error}")
+            line = f"OSC {address}: {error}"  # whoever sent it must not steer the terminal
+            self._tell("".join(each if each.isprintable() else "?" for each in line))
 
 
 def _messages(packet: bytes) -> Iterator[OscMessage]:

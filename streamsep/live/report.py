@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import IO
 
@@ -43,7 +44,10 @@ class JsonLog:
 
     def __init__(self, path: Path) -> None:
         try:
+            cut_off = _cut_off(path)
             self._file: IO[str] | None = path.open("a", encoding="utf-8")
+            if cut_off:
+                self._file.write("\n")
         except OSError as error:
             raise OutputError(f"'{path}' cannot be written: {reason(error)}.") from error
 
@@ -66,3 +70,12 @@ class JsonLog:
             self._file.flush()
         except OSError:
             self._file = None  # a full disk must not touch the sound
+
+
+def _cut_off(path: Path) -> bool:
+    """Whether an earlier run ended in mid-line: by a full disk, or a kill."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"

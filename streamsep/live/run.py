@@ -54,7 +54,7 @@ def play(
         sys.setswitchinterval(_SWITCH)
         if log:
             stack.callback(log.close)
-        screen = not show.plain and console.is_terminal
+        screen = not show.plain and console.is_terminal and not console.is_dumb_terminal
         separator = LiveSeparator(input, output, **settings, tell=messages.append)
         stack.callback(_say_the_rest, separator, messages, log, screen)  # once the separator is closed
         turn(separator.gains)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ import soundfile
 
 from streamsep.cli import main
 from streamsep.config import STEMS
+from streamsep.serve.options import ServeOptions
 from tests.conftest import Song
-from tests.serve.running import Running
+from tests.live.sound_server import wait_for
+from tests.serve.running import Running, running
 
 
 def call(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -84,6 +87,20 @@ def test_a_load_that_cannot_be_is_said_in_a_line(make_song: Song, arguments: lis
     done = call("load", *(argument.format(empty=empty) for argument in arguments))
     assert done.returncode == 2
     assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_what_is_half_written_goes_with_the_program(
+    model: Path, make_song: Song, tmp_path: Path, number: signal.Signals
+) -> None:
+    song = make_song("long.wav", seconds=60.0)
+    with running(ServeOptions(port=0, model=str(model), max_sessions=1)) as server:
+        command = [sys.executable, "-m", "clients.python", str(song), "-o", str(tmp_path / "out"), "--url", server.url]
+        client = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        wait_for(lambda: len(list(tmp_path.glob("out/long/*.part"))) == 4, 60, "nothing is written")
+        client.send_signal(number)
+        assert client.wait(30) == 128 + number
+    assert list(tmp_path.glob("out/long/*")) == []
 
 
 def test_load_measures_and_lists_who_was_refused(server: Running) -> None:

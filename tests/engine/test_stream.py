@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import streamsep
+from streamsep.audio.sanitize import ABSURD
 from streamsep.config import FRAME, LOOKAHEADS, SAMPLE_RATE, STEMS
 from streamsep.engine.clock import Clock
 from streamsep.engine.separator import Separator
@@ -164,10 +166,17 @@ def test_broken_samples_are_silence(separator: Separator) -> None:
     broken = sound.copy()
     broken[0, 3_000:3_010], broken[1, 5_000] = np.nan, np.inf
     broken[0, 6_000] = 1e30
-    mended = np.where(np.abs(np.nan_to_num(broken, nan=1e9)) < 1e6, broken, 0)
+    mended = np.where(np.abs(np.nan_to_num(broken, nan=1e9)) < ABSURD, broken, 0)
     stems = feed(separator.stream(48_000, 2), broken, [1_000])
     assert lossless(stems.sum(0) - mended)
     assert np.array_equal(stems, feed(separator.stream(48_000, 2), mended, [1_000]))
+
+
+@pytest.mark.parametrize("lookahead", [-1, 0])
+def test_what_is_just_not_absurd_leaves_nothing_behind(lookahead: int) -> None:
+    stream = streamsep.load("tiny").stream(48_000, 2, lookahead)
+    stream.push(np.full((2, 48_000), 0.999 * ABSURD, np.float32))
+    assert all(np.isfinite(part).all() for part in stream.push(tune(0.5, 48_000)).values())
 
 
 def test_a_pushed_block_may_be_written_over(separator: Separator) -> None:

@@ -102,6 +102,13 @@ def test_equals_of_the_least_are_kept_and_the_first_of_equals_wins(backend: str)
 
 
 @pytest.mark.parametrize("backend", ["reference", *names("sample")])
+def test_of_nothing_but_nan_some_code_is_drawn(backend: str) -> None:
+    (logits,) = to([torch.full((1, 2, 5), torch.nan)], torch.float32, backend)
+    codes = load("sample", backend)(logits, 0.0)
+    assert ((codes >= 0) & (codes < 5)).all()
+
+
+@pytest.mark.parametrize("backend", ["reference", *names("sample")])
 def test_a_draw_without_a_seed_is_refused(backend: str) -> None:
     with pytest.raises(ValueError, match="seed"):
         load("sample", backend)(*to([torch.zeros(1, 1, 3)], torch.float32, backend), 1.0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
+import pty
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +62,32 @@ def test_p_goes_on_from_the_preset_that_is_there() -> None:
     assert gains.chosen == "karaoke"
 
 
+_GIVEN_BACK = """
+import termios
+from streamsep.live.keys import Keyboard
+with Keyboard() as keyboard:
+    whole = termios.tcgetattr(0)
+    whole[3] |= termios.ICANON
+    termios.tcsetattr(0, termios.TCSANOW, whole)  # as a shell does on Ctrl-Z
+    keyboard.read()
+    print("whole lines" if termios.tcgetattr(0)[3] & termios.ICANON else "single keys")
+print("whole lines" if termios.tcgetattr(0)[3] & termios.ICANON else "single keys")
+"""
+
+
+def test_keys_are_single_again_after_the_shell_had_the_terminal() -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", _GIVEN_BACK])
+    said = b""
+    with contextlib.suppress(OSError):  # Linux's way to say that the other side is closed
+        while part := os.read(terminal, 1_000):
+            said += part
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    assert said.decode().split("\r\n")[:2] == ["single keys", "whole lines"]
+
+
 def test_lines_for_people_and_machines(tmp_path: Path) -> None:
     line = plain_line(snapshot())
     assert line.count("\n") == 0
@@ -69,6 +99,12 @@ def test_lines_for_people_and_machines(tmp_path: Path) -> None:
     first, second = [json.loads(text) for text in (tmp_path / "log").read_text().splitlines()]
     assert first["gains"]["vocals"] is None and first["late"] == 7
     assert second == {"event": "the model is back"}
+    with (tmp_path / "log").open("a") as file:
+        file.write('{"event": "the disk is fu')
+    log = JsonLog(tmp_path / "log")
+    log.event("there is space again")
+    log.close()
+    assert json.loads((tmp_path / "log").read_text().splitlines()[-1]) == {"event": "there is space again"}
     with pytest.raises(OutputError, match="cannot be written"):
         JsonLog(tmp_path / "none" / "log")
     assert level_db(0) == -60

@@ -70,6 +70,7 @@ def test_osc_that_makes_no_sense_is_told_and_changes_nothing(box: Box) -> None:
         ("/streamsep/fader/vocals", (1.5,), "give 0 to 1"),
         ("/streamsep/preset", ("karoke",), "did you mean karaoke?"),
         ("/streamsep/preset", (99,), "no preset 99"),
+        ("/x\x1b]0;mine\x1b\\\nstreamsep: forged", (0.0,), "OSC /x?]0;mine?\\?streamsep: forged: addresses begin"),
     ]
     for number, (address, values, said) in enumerate(wrong, 1):
         box.send(address, *values)
