@@ -25,13 +25,11 @@ from streamsep.serve.session import Session
 
 
 class Coder:
-    """``heard``: a client's audio as the session takes it. ``told``: the messages that an item becomes; ``slow``: it
-    takes long to make them, so that others should not wait.
-    """
+    """``heard``: a client's audio as the session takes it. ``told``: the messages that an item becomes."""
 
     def __init__(self, hello: Hello, session: Session) -> None:
         self._session, self._channels = session, hello.channels
-        self.slow = self._opus = hello.format == OPUS
+        self._opus = hello.format == OPUS
         self._reader = OpusReader(hello.channels)
         self._writers: dict[str, OpusWriter] = {}
 

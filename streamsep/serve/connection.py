@@ -39,7 +39,6 @@ from streamsep.serve.coder import Coder
 from streamsep.serve.hub import RETRY, Hub, Refused
 from streamsep.serve.inbox import Inbox, Overflow
 from streamsep.serve.options import ServeOptions
-from streamsep.serve.outbox import Item
 from streamsep.serve.pace import Pace
 from streamsep.serve.session import Session, SessionError
 
@@ -219,7 +218,7 @@ class Connection:
                 if item.fatal:
                     raise Refused(item.code, item.sentence, free=True)  # which is counted when it is told
                 self._hub.metrics.errors.labels(item.code).inc()
-            await self._tell(await _told(coder, item))
+            await self._tell(coder.told(item))
             session.moved()
 
     async def _watch(self, session: Session) -> None:
@@ -280,17 +279,6 @@ class Connection:
             while not closing.done():
                 await self._socket.recv()
         await closing
-
-
-async def _told(coder: Coder, item: Item) -> list[Message]:
-    """``coder.told``, in a thread where that is slow. It ends even when nobody waits any more: it counts messages."""
-    if not coder.slow:
-        return coder.told(item)
-    work = asyncio.ensure_future(asyncio.to_thread(coder.told, item))
-    try:
-        return await asyncio.shield(work)
-    finally:
-        await work
 
 
 def _first(errors: BaseExceptionGroup[Refused]) -> Refused:

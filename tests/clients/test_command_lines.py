@@ -89,7 +89,7 @@ def test_a_load_that_cannot_be_is_said_in_a_line(make_song: Song, arguments: lis
     assert said in done.stderr and done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_is_half_written_goes_with_the_program(
     model: Path, make_song: Song, tmp_path: Path, number: signal.Signals
 ) -> None:

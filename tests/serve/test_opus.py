@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +11,6 @@ import pytest
 from clients.python import connect
 from streamsep.engine.separator import Separator
 from streamsep.protocol import Audio, Error, Flush, Mark, OpusReader, OpusWriter, Set, Stems
-from streamsep.serve.connection import _told
 from tests.protocol.test_opus import smooth, snr
 from tests.serve.running import HELLO, Running, collect, greet, raw, run, separate
 
@@ -100,27 +95,5 @@ def test_what_is_no_packet_is_told(server: Running) -> None:
             for packet in OpusWriter(2).push(0, song):
                 await socket.send(Audio(0, packet.position, packet.data, packet.count))
             assert (await socket.until(Stems)).position == 0
-
-    run(talk())
-
-
-def test_encoding_holds_up_nobody_and_ends_with_its_connection() -> None:
-    threads: list[int] = []
-
-    def told(item: Any) -> list[Any]:
-        time.sleep(0.2)
-        threads.append(threading.get_ident())
-        return [item]
-
-    async def talk() -> None:
-        coder: Any = SimpleNamespace(slow=True, told=told)
-        item = Mark(1)
-        assert await _told(coder, item) == [item]
-        late = asyncio.create_task(_told(coder, item))
-        await asyncio.sleep(0.05)
-        late.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await late
-        assert len(threads) == 2 and threading.get_ident() not in threads  # not in the middle of a message
 
     run(talk())
