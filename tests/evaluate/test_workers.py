@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.orphans import outlived_by_none
 
 _PARENT = """
 import multiprocessing, os, signal
@@ -28,12 +25,4 @@ if __name__ == "__main__":
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
-    program = tmp_path / "parent.py"
-    program.write_text(_PARENT)
-    process = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, start_new_session=True)
-    try:
-        process.communicate(timeout=60)  # all that it has started hold its output, which ends with the last of them
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == -9
+    outlived_by_none(_PARENT, tmp_path)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +9,7 @@ import pytest
 
 from streamsep.live.ring import Ring
 from streamsep.live.worker import WIDTH, _go_on
+from tests.orphans import outlived_by_none
 
 _PARENT = """
 import multiprocessing, os, signal, sys
@@ -28,15 +24,7 @@ if __name__ == "__main__":
 
 
 def test_a_parent_that_is_killed_before_its_model_process_is_awake_leaves_none(model: Path, tmp_path: Path) -> None:
-    program = tmp_path / "parent.py"
-    program.write_text(_PARENT)
-    process = subprocess.Popen([sys.executable, program, model], stdout=subprocess.PIPE, start_new_session=True)
-    try:
-        process.communicate(timeout=60)  # all that it has started hold its output, which ends with the last of them
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == -9
+    outlived_by_none(_PARENT, tmp_path, model)
 
 
 @pytest.mark.parametrize(("heard", "begin"), [(9_000, 0), (8_000, 0), (7_999, 8_000)])
